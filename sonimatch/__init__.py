@@ -1,0 +1,1 @@
+"""Sound matching: find the synthesizer parameters that reproduce a target sound."""

@@ -1,0 +1,98 @@
+"""The protocols and the frozen values that flow between the rooms.
+
+*Static* values (parameter spaces, synths, losses, searches) are frozen dataclasses: they hash, compare
+equal when their settings are equal, and go to `jax.jit` as static arguments.
+*Pytrees* (`Problem`, `Trajectory`, `Match`) hold arrays and batch on a leading axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+
+Objective = Callable[[jax.Array], jax.Array]
+"""A differentiable function from `theta [P]` (unit-cube coordinates) to a scalar loss."""
+
+
+@runtime_checkable
+class Synth(Protocol):
+    """A synthesizer: a pure function from parameters to sound.
+
+    `__call__(theta)` takes `theta [P]` in the unit cube and returns audio `[num_samples]`.
+    It can be jitted, batched with `vmap`, and differentiated in forward and in reverse mode.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def space(self) -> Any: ...
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def num_samples(self) -> int: ...
+    def __call__(self, theta: jax.Array) -> jax.Array: ...
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A similarity measure, split so that the target's features are computed once.
+
+    `feature(audio)` maps audio `[samples]` to an array; `distance(a, b)` maps the target's feature `a`
+    and the candidate's feature `b` to a scalar, smaller is more alike.
+    `sample_rate` is the only rate (Hz) the loss accepts, or None when any will do.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sample_rate(self) -> int | None: ...
+    def feature(self, audio: jax.Array) -> jax.Array: ...
+    def distance(self, a: jax.Array, b: jax.Array) -> jax.Array: ...
+
+
+@runtime_checkable
+class Search(Protocol):
+    """A heuristic that moves `theta` downhill.
+
+    `init(theta, key)` makes a state; `step(state, objective, key)` evaluates the objective
+    `evals_per_step` times and returns the next state and the `Trajectory` record (scalars, no time axis) of the
+    point where it looked.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def evals_per_step(self) -> int: ...
+    def init(self, theta: jax.Array, key: jax.Array) -> Any: ...
+    def step(self, state: Any, objective: Objective, key: jax.Array) -> tuple[Any, Trajectory]: ...
+
+
+class Problem(NamedTuple):
+    """One matching problem: `target [samples]`, `theta_true [P]` (NaN when unknown), `theta_init [P]`, `key`."""
+
+    target: jax.Array
+    theta_true: jax.Array
+    theta_init: jax.Array
+    key: jax.Array
+
+
+class Trajectory(NamedTuple):
+    """What a search saw: `theta [T, P]`, `value [T]`, `grad_norm [T]`, entry `t` before update `t`.
+
+    `grad_norm` is the Euclidean norm of the gradient in the coordinates that the search moves in.
+    """
+
+    theta: jax.Array
+    value: jax.Array
+    grad_norm: jax.Array
+
+
+class Match(NamedTuple):
+    """The outcome of a search: its `trajectory`, the best finite point of it, and whether all of it was finite."""
+
+    trajectory: Trajectory
+    theta_best: jax.Array
+    value_best: jax.Array
+    ok: jax.Array
