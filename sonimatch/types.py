@@ -8,7 +8,8 @@ equal when their settings are equal, and go to `jax.jit` as static arguments.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -69,7 +70,9 @@ class Search(Protocol):
     def step(self, state: Any, objective: Objective, key: jax.Array) -> tuple[Any, Trajectory]: ...
 
 
-class Problem(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Problem:
     """One matching problem: `target [samples]`, `theta_true [P]` (NaN when unknown), `theta_init [P]`, `key`."""
 
     target: jax.Array
@@ -78,7 +81,9 @@ class Problem(NamedTuple):
     key: jax.Array
 
 
-class Trajectory(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Trajectory:
     """What a search saw: `theta [T, P]`, `value [T]`, `grad_norm [T]`, entry `t` before update `t`.
 
     `grad_norm` is the Euclidean norm of the gradient in the coordinates that the search moves in.
@@ -89,7 +94,9 @@ class Trajectory(NamedTuple):
     grad_norm: jax.Array
 
 
-class Match(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Match:
     """The outcome of a search: its `trajectory`, the best finite point of it, and whether all of it was finite."""
 
     trajectory: Trajectory
