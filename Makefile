@@ -1,0 +1,161 @@
+# sonimatch: `make book` and `make test` do everything; `make help` lists the rest.
+#
+# Needed: Python 3.11, 3.12 or 3.13 with pip, and make.  Everything else is installed into
+# .tools/ (uv) and .venv/ (the locked environment of pyproject.toml and uv.lock), inside this folder.
+
+PYTHON       ?= python3
+JOBS         ?= 2
+PORT         ?= 8000
+CELL_TIMEOUT ?= 300
+
+UV_VERSION      := 0.13.9
+MATHJAX_PACKAGE := sphinx-mathjax-offline==0.0.2
+
+BIN     := .venv/bin
+UV      := .tools/uv-$(UV_VERSION)/bin/uv
+MATHJAX := .tools/$(MATHJAX_PACKAGE)/sphinx-mathjax-offline/static/mathjax/tex-svg-full.js
+ENV     := .venv/.stamp
+HTML    := build/html/index.html
+
+NAMES    := $(basename $(notdir $(wildcard notebooks/*.md)))
+EXECUTED := $(NAMES:%=build/book/notebooks/%.ipynb)
+
+# Nothing depends on what the caller has activated: the kernel, its start-up files and its caches are ours.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONSTARTUP JUPYTER_PATH JUPYTER_CONFIG_PATH JUPYTER_CONFIG_DIR
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE := 1
+export MPLBACKEND ?= agg
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+export IPYTHONDIR := $(CURDIR)/build/ipython
+export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/build/jax-cache
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.5
+
+.DELETE_ON_ERROR:
+.PHONY: help env book test unit notebooks lab serve lint linkcheck clean distclean FORCE
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+# ---------------------------------------------------------------- environment
+
+env: $(ENV)  ## create or update the environment in .venv
+
+$(UV):
+	@echo "install    uv $(UV_VERSION)"
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
+	    "sonimatch needs Python 3.11, 3.12 or 3.13; %s is %s. Name another one: make PYTHON=..." \
+	    % (sys.executable, sys.version.split()[0]))'
+	@rm -rf $(@D)/..
+	@$(PYTHON) -m pip install --quiet --root-user-action=ignore --target .tools/uv-$(UV_VERSION) uv==$(UV_VERSION)
+	@touch $@
+
+$(ENV): pyproject.toml uv.lock $(UV)
+	@echo "install    the locked environment into .venv"
+	@$(UV) sync --frozen --python "$(PYTHON)" --extra book --extra test --extra bench
+	@touch $@
+
+# MathJax is served from the book itself, so that formulas appear without a network.
+$(MATHJAX): $(UV)
+	@echo "install    MathJax"
+	@$(UV) pip install --quiet --python "$(PYTHON)" --no-deps --target .tools/$(MATHJAX_PACKAGE) $(MATHJAX_PACKAGE)
+	@touch $@
+
+# ---------------------------------------------------------------- fingerprints
+# A fingerprint file changes only when the content it stands for changes, so time stamps of a fresh
+# checkout or of a switched branch cause no work, and a deleted file does.
+
+define fingerprint
+	@mkdir -p build
+	@find $(1) -type f ! -name '*.pyc' ! -path '*/.ipynb_checkpoints/*' 2>/dev/null \
+	    | LC_ALL=C sort | tr '\n' '\0' | xargs -0 cksum > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+endef
+
+# What every notebook depends on: the module, the programs, stored results, data beside the notebooks, the lock.
+build/sources.sum: FORCE
+	$(call fingerprint,sonimatch faust results uv.lock $$(find notebooks -type f ! -name '*.md' ! -name '*.ipynb'))
+
+# What the pages depend on besides the notebooks.
+build/pages.sum: FORCE
+	$(call fingerprint,book _config.yml _toc.yml)
+	@echo "$(NAMES)" | cmp -s - build/names || { echo "$(NAMES)" > build/names; touch $@; }
+
+# ---------------------------------------------------------------- notebooks
+# Each notebook is executed once: Make is the cache.  `make book` and `make test` share the result.
+
+notebooks: $(EXECUTED)  ## execute the notebooks that changed
+
+build/run/.data: build/sources.sum
+	@rm -rf build/run && mkdir -p build/run && cp -R notebooks build/run/notebooks
+	@find build/run -type f \( -name '*.md' -o -name '*.ipynb' \) -exec rm {} +
+	@touch $@
+
+build/book/notebooks/%.ipynb: notebooks/%.md build/sources.sum book/check.py | $(ENV) build/run/.data
+	@echo "execute    $<"
+	@mkdir -p build/book/notebooks build/book/_static/sounds
+	@$(BIN)/jupytext --quiet --to ipynb --output build/run/notebooks/$*.ipynb $<
+	@SONIMATCH_SOUNDS="$(CURDIR)/build/book/_static/sounds" PATH="$(CURDIR)/$(BIN):$$PATH" \
+	    $(BIN)/python -m pytest -c /dev/null --rootdir=build/run -p no:cacheprovider -q --no-header \
+	    --nbmake --overwrite --nbmake-timeout=$(CELL_TIMEOUT) build/run/notebooks/$*.ipynb
+	@$(BIN)/python book/check.py notebook build/run/notebooks/$*.ipynb
+	@mv build/run/notebooks/$*.ipynb $@
+
+# ---------------------------------------------------------------- the book
+
+book: $(ENV)  ## execute the notebooks, build the pages, print where to open them
+	@$(MAKE) --no-print-directory -j$(JOBS) $(HTML)
+	@echo
+	@echo "The book is ready.  Open  $(CURDIR)/$(HTML)"
+
+build/book/.assembled: $(EXECUTED) build/pages.sum $(MATHJAX)
+	@mkdir -p build/book/_static build/book/notebooks
+	@find build/book -mindepth 1 -maxdepth 1 ! -name notebooks ! -name _static -exec rm -rf {} +
+	@find build/book/_static -mindepth 1 -maxdepth 1 ! -name sounds -exec rm -rf {} +
+	@for f in build/book/notebooks/*.ipynb; do \
+	    [ -e "notebooks/$$(basename "$$f" .ipynb).md" ] || rm -f "$$f"; done
+	@cp -R book build/book/book && rm -rf build/book/book/_static build/book/book/check.py
+	@cp -R book/_static/. build/book/_static/
+	@cp _config.yml _toc.yml build/book/
+	@mkdir -p build/book/_extra/_static/mathjax && cp $(MATHJAX) build/book/_extra/_static/mathjax/
+	@touch $@
+
+# A failed build leaves nothing behind that could hide its warnings from the next one.
+$(HTML): build/book/.assembled
+	@echo "build      the pages"
+	@rm -rf build/_build build/html
+	@$(BIN)/jupyter-book build build/book --path-output build --all -W --keep-going -n -q \
+	    || { rm -rf build/_build; echo "The pages were not built: see the warnings above." >&2; exit 1; }
+	@$(BIN)/python book/check.py site build/_build/html
+	@ln -s _build/html build/html
+
+linkcheck: $(EXECUTED) build/book/.assembled  ## follow every link of the book (needs the network)
+	@$(BIN)/jupyter-book build build/book --path-output build/links --builder linkcheck -q
+
+serve: book  ## serve the built book on http://localhost:8000 (PORT=...)
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/html $(PORT)
+
+lab: $(ENV)  ## open the notebooks in JupyterLab
+	@JUPYTER_CONFIG_PATH="$(CURDIR)/book/lab" $(BIN)/jupyter lab --notebook-dir=notebooks
+
+# ---------------------------------------------------------------- checks
+
+unit: $(ENV)  ## run the unit tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test: $(ENV)  ## run the unit tests and every notebook
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory -j$(JOBS) notebooks
+	@echo "All unit tests passed, and all $(words $(NAMES)) notebooks ran."
+
+lint: $(ENV)  ## check style and types
+	@$(BIN)/ruff check .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
+
+clean:  ## remove what the builds made (the environment stays)
+	rm -rf build .pytest_cache .ruff_cache
+
+distclean: clean  ## remove the environment too
+	rm -rf .venv .tools
