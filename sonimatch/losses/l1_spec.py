@@ -1,0 +1,33 @@
+"""The mean absolute difference of two spectrograms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from sonimatch.features import PAPER_STFT, STFT
+
+
+@dataclass(frozen=True)
+class L1_Spec:
+    """`L = mean_{t,f} |A[t, f] - B[t, f]|` between magnitude spectrograms of `stft`, in the unit of the
+    audio.
+
+    0 at equality, at least 0 elsewhere; sensitive to gain. `feature` takes audio `[samples]` and gives
+    `[frames, bins]`; `distance` raises `ValueError` for features of different shapes.
+    Source: Salimi et al. 2025. Shown in notebooks/losses.md and notebooks/landscapes_1d.md.
+    """
+
+    stft: STFT = PAPER_STFT
+    name: str = "L1_Spec"
+    sample_rate: int | None = None
+
+    def feature(self, audio: jax.Array) -> jax.Array:
+        return self.stft(audio)
+
+    def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        if a.shape != b.shape:
+            raise ValueError(f"features have shapes {a.shape} and {b.shape}; they must be equal")
+        return jnp.abs(a - b).mean()

@@ -1,0 +1,242 @@
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+from sonimatch.features import RELEASED_STFT
+from sonimatch.losses import LOSSES, RELEASED_LOSSES, DTW_Envelope, L1_Spec, SIMSE_Spec, soft_dtw
+from sonimatch.types import Loss
+
+SAMPLES = 2000
+every_loss = pytest.mark.parametrize(
+    "loss",
+    LOSSES + RELEASED_LOSSES,
+    ids=[x.name for x in LOSSES] + [f"{x.name}-released" for x in RELEASED_LOSSES],
+)
+
+
+def sounds(rng, n=2, dtype=np.float32):
+    """Noise bursts of different rhythm: the envelope, the spectrum and the gain all differ."""
+    time = np.arange(SAMPLES) / SAMPLES
+    return [
+        jnp.asarray((0.2 + k) * rng.normal(size=SAMPLES) * np.sin(np.pi * (k + 1) * time) ** 2, dtype)
+        for k in range(n)
+    ]
+
+
+def between(loss, target):
+    """The loss to a fixed target as a function of the candidate's audio."""
+    return lambda audio: loss.distance(loss.feature(target), loss.feature(audio))
+
+
+@partial(jax.jit, static_argnums=0)
+def value_and_grad(loss, target, audio):
+    return jax.value_and_grad(between(loss, target))(audio)
+
+
+# The contract
+
+
+def test_names_are_unique():
+    for losses in (LOSSES, RELEASED_LOSSES):
+        assert len({loss.name for loss in losses}) == len(losses)
+    assert [x.name for x in LOSSES] == [x.name for x in RELEASED_LOSSES]
+
+
+@every_loss
+def test_protocol(loss):
+    assert isinstance(loss, Loss)
+    assert loss.sample_rate is None
+
+
+@every_loss
+def test_equal_settings_are_one_entry_of_the_jit_cache(loss, rng):
+    traced = []
+
+    @partial(jax.jit, static_argnums=0)
+    def distance(loss, a, b):
+        traced.append(loss)
+        return between(loss, a)(b)
+
+    twin = dataclasses.replace(loss)
+    assert twin == loss
+    assert hash(twin) == hash(loss)
+    for one in (loss, twin):
+        distance(one, *sounds(rng))
+    assert len(traced) == 1
+
+
+@every_loss
+def test_equality_is_smallest_or_negative(loss, rng):
+    x, y = sounds(rng)
+    value, gradient = value_and_grad(loss, x, x)
+    assert value < value_and_grad(loss, x, y)[0]
+    assert value <= 1e-9  # SIMSE: the rounding of α, squared
+    assert jnp.isfinite(gradient).all()
+
+
+@every_loss
+@pytest.mark.parametrize(
+    ("gain_target", "gain"), [(0, 0), (1, 0), (0, 1), (1, 1), (1, 1e-19), (1e-19, 1), (1e3, 1e3)]
+)
+def test_finite_at_silence_and_at_any_level(loss, gain_target, gain, rng):
+    x, y = sounds(rng)
+    value, gradient = value_and_grad(loss, gain_target * x, gain * y)
+    assert jnp.isfinite(value)
+    assert jnp.isfinite(gradient).all()
+    if gain == 0:
+        np.testing.assert_array_equal(gradient, 0)
+
+
+@every_loss
+def test_forward_mode_equals_reverse_mode_equals_finite_differences(loss, rng):
+    with jax.enable_x64(True):
+        x, y = sounds(rng, dtype=np.float64)
+        objective = jax.jit(between(loss, x))
+        gradient = value_and_grad(loss, x, y)[1]
+        tangent = jax.jit(lambda d: jax.jvp(objective, (y,), (d,))[1])
+        for direction in rng.normal(size=(2, SAMPLES)) / np.sqrt(SAMPLES):
+            forward = tangent(direction)
+            assert forward == pytest.approx(float(gradient @ direction), rel=1e-9)
+            h = 1e-5
+            slope = (objective(y + h * direction) - objective(y - h * direction)) / (2 * h)
+            assert slope == pytest.approx(
+                float(forward), rel=1e-4, abs=1e-4 * float(jnp.linalg.norm(gradient))
+            )
+
+
+@every_loss
+def test_vmap_is_a_loop_and_jit_changes_nothing(loss, rng):
+    x, *candidates = sounds(rng, 4)
+    one_by_one = [value_and_grad(loss, x, y) for y in candidates]
+    values, gradients = (np.stack(z) for z in zip(*one_by_one, strict=True))
+    batch = jax.jit(jax.vmap(partial(value_and_grad, loss), (None, 0)))(x, jnp.stack(candidates))
+    eager = between(loss, x)(candidates[0])
+    # Float32, sums in another order; soft-DTW weighs alignments by differences of large sums.
+    np.testing.assert_allclose(batch[0], values, rtol=2e-5)
+    np.testing.assert_allclose(batch[1], gradients, atol=5e-3 * np.abs(gradients).max())
+    np.testing.assert_allclose(eager, values[0], rtol=2e-5)
+    for first, second in zip(value_and_grad(loss, x, candidates[0]), one_by_one[0], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@every_loss
+def test_wrong_shapes_raise(loss):
+    for audio in (jnp.zeros((2, SAMPLES)), jnp.zeros(3), jnp.zeros(SAMPLES, int)):
+        with pytest.raises(ValueError, match="audio"):
+            loss.feature(audio)
+    feature = loss.feature(jnp.zeros(SAMPLES))
+    with pytest.raises(ValueError, match="shapes"):
+        loss.distance(feature, feature[None])
+
+
+# Spectral losses
+
+
+def test_l1_spec_is_its_formula(rng):
+    x, y = sounds(rng)
+    loss = L1_Spec()
+    a, b = (np.asarray(loss.stft(z), np.float64) for z in (x, y))
+    assert between(loss, x)(y) == pytest.approx(np.abs(a - b).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [SIMSE_Spec(), SIMSE_Spec(stft=RELEASED_STFT, clip=True)])
+def test_simse_spec_is_the_minimum_over_gains(loss, rng):
+    x, y = (3 * z for z in sounds(rng))
+    a, b = (np.asarray(loss.stft(z), np.float64) for z in (x, y))
+    if loss.clip:
+        assert a.max() > 1
+        a, b = a.clip(0, 1), b.clip(0, 1)
+    alpha = (a * b).sum() / (b * b).sum()
+    best = scipy.optimize.minimize_scalar(lambda gain: ((a - gain * b) ** 2).mean())
+    assert best.x == pytest.approx(alpha, rel=1e-6)
+    assert between(loss, x)(y) == pytest.approx(best.fun, rel=1e-5)
+
+
+def test_only_the_clipped_simse_spec_hears_the_candidates_gain(rng):
+    x, y = sounds(rng)
+    plain, clipped = (
+        [value_and_grad(loss, x, g * y) for g in (1, 10)] for loss in (SIMSE_Spec(), SIMSE_Spec(clip=True))
+    )
+    assert plain[0][0] == pytest.approx(float(plain[1][0]), rel=1e-5)
+    assert abs(clipped[0][0] / clipped[1][0] - 1) > 0.05
+    gradient = plain[0][1]
+    assert gradient @ y == pytest.approx(0, abs=1e-5 * float(jnp.linalg.norm(gradient) * jnp.linalg.norm(y)))
+
+
+# Soft-DTW
+
+
+def numpy_soft_dtw(cost, gamma):
+    n, m = cost.shape
+    R = np.full((n + 1, m + 1), np.inf)
+    R[0, 0] = 0
+    for i in range(n):
+        for j in range(m):
+            entries = np.array([R[i, j], R[i, j + 1], R[i + 1, j]])
+            least = entries.min()
+            R[i + 1, j + 1] = cost[i, j] + least - (gamma * np.log(np.exp((least - entries) / gamma).sum()))
+    return R[n, m]
+
+
+@pytest.mark.parametrize("gamma", [1e-3, 1.0, 30.0])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (6, 1), (5, 9), (9, 5), (40, 40)])
+def test_soft_dtw_is_the_double_loop(shape, gamma, rng):
+    with jax.enable_x64(True):
+        cost = rng.exponential(size=shape)
+        value, alignment = jax.jit(jax.value_and_grad(soft_dtw), static_argnums=1)(cost, gamma)
+        assert value == pytest.approx(numpy_soft_dtw(cost, gamma), rel=1e-12)
+        assert alignment.shape == shape
+        assert alignment[0, 0] == pytest.approx(1)
+        assert alignment[-1, -1] == pytest.approx(1)
+        assert max(shape) - 1e-9 <= alignment.sum() <= sum(shape) - 1 + 1e-9
+        for i, j in zip(rng.integers(shape[0], size=5), rng.integers(shape[1], size=5), strict=True):
+            h = 1e-6
+            bump = np.zeros(shape)
+            bump[i, j] = h
+            slope = (numpy_soft_dtw(cost + bump, gamma) - numpy_soft_dtw(cost - bump, gamma)) / (2 * h)
+            assert alignment[i, j] == pytest.approx(slope, abs=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore:JAXopt:DeprecationWarning")
+def test_soft_dtw_is_ott(rng):
+    from ott.geometry.costs import SoftDTW
+
+    a, b = jnp.asarray(rng.normal(size=(2, 50)), jnp.float32)
+    loss = DTW_Envelope(gamma=0.8)
+    oracle = jax.jit(jax.value_and_grad(SoftDTW(0.8), 1))(a, b)
+    value, gradient = jax.jit(jax.value_and_grad(loss.distance, 1))(a, b)
+    np.testing.assert_allclose(value, oracle[0], rtol=1e-5)
+    np.testing.assert_allclose(gradient, oracle[1], atol=1e-4 * float(jnp.abs(oracle[1]).max()))
+
+
+def test_soft_dtw_in_single_precision(rng):
+    """From a perfect match (negative) to costs so large that sums round by more than γ."""
+    a = rng.normal(size=100)
+    value_and_grad = jax.jit(jax.value_and_grad(soft_dtw), static_argnums=1)
+    for scale in (0, 1e-3, 1, 1e3):
+        cost = (scale * (a[:, None] - a[::-1])) ** 2
+        value, alignment = value_and_grad(jnp.asarray(cost, jnp.float32), 1.0)
+        assert value == pytest.approx(numpy_soft_dtw(cost, 1.0), rel=1e-5)
+        assert jnp.isfinite(alignment).all()
+        assert alignment.min() >= 0
+        assert alignment.max() <= 1 + 1e-4
+    assert soft_dtw(jnp.zeros((441, 441)), 1.0) < -700
+
+
+def test_soft_dtw_has_no_memory_of_phase_but_of_rate():
+    """Envelopes of one rate and two phases are far closer than envelopes of two rates."""
+    time = jnp.linspace(0, 1, 200)
+    wave = lambda rate, phase: 5 * jnp.sin(2 * jnp.pi * rate * time + phase)  # noqa: E731
+    distance = DTW_Envelope(gamma=0.01).distance
+    assert distance(wave(4, 0), wave(4, 0.8)) < 0.3 * distance(wave(4, 0), wave(7, 0))
+    assert L1_Spec().distance(wave(4, 0)[None], wave(4, 0.8)[None]) > 1
+
+
+def test_dtw_envelope_refuses_gamma_zero():
+    with pytest.raises(ValueError, match="gamma is 0"):
+        DTW_Envelope(gamma=0)
