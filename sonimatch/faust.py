@@ -1,8 +1,8 @@
 """From one Faust text to three engines: JAX for gradients, native code as the oracle, WebAssembly for a browser.
 
 Nothing else in the package knows DawDreamer, which carries the Faust compiler (libfaust).
-All three engines are compiled in double precision: a tenth-order high-pass at 1 Hz is wrong by over 100 % in
-single precision, silently.
+All three engines compute in double precision unless told otherwise: a tenth-order high-pass at 1 Hz is wrong by
+over 100 % in single precision, silently.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import dawdreamer.faust as libfaust
-import dawdreamer.faust.box as faust_box
 import jax
 import jax.numpy as jnp
 import llvmlite.binding as llvm
@@ -31,7 +30,12 @@ from jax.typing import ArrayLike
 
 from sonimatch.space import ParamSpace
 
+libfaust: Any = import_module("dawdreamer.faust")  # an extension without type information
+faust_box: Any = import_module("dawdreamer.faust.box")
+
 _LIBFAUST = threading.Lock()  # the compiler keeps global state
+Precision = Literal["double", "single"]
+
 _SLIDERS = ("hslider", "vslider", "nentry")
 _SWITCHES = ("button", "checkbox")
 
@@ -46,7 +50,8 @@ class FaustSynth:
 
     `synth(theta)` takes `theta [P]` in the unit cube to audio `[num_samples]`; outside the cube a parameter rests
     at the nearer end, with zero gradient.
-    The recursion runs in float64 and the sound comes back in the precision of `theta`.
+    The recursion runs in float64 (`precision="single"`: in float32, as the published study ran it) and the sound
+    comes back in the precision of `theta`.
     Derivatives, forward or reverse, go through forward mode: P tangents run beside the sound and no tape is
     kept, so `jax.grad` of a loss costs `J^T v` with `J [num_samples, P]`.
     Buttons and checkboxes are held pressed.
@@ -58,8 +63,11 @@ class FaustSynth:
     source: str = field(repr=False)
     sample_rate: int = 44_100
     num_samples: int = 44_100
+    precision: Precision = "double"
 
     def __post_init__(self) -> None:
+        if self.precision not in ("double", "single"):
+            raise ValueError(f"precision must be 'double' or 'single', not {self.precision!r}")
         for quantity in ("sample_rate", "num_samples"):
             value = getattr(self, quantity)
             if not (isinstance(value, int) and value > 0):
@@ -79,7 +87,7 @@ class FaustSynth:
     @property
     def space(self) -> ParamSpace:
         """The parameters, read from the sliders of the program."""
-        return _compile_jax(self.name, self.source).space
+        return _compile_jax(self).space
 
     @property
     def source_sha256(self) -> str:
@@ -96,27 +104,28 @@ class FaustSynth:
         return _sound(self, theta.astype(jnp.result_type(theta, jnp.float32)))
 
     def render_native(self, theta: ArrayLike) -> np.ndarray:
-        """The sound `[num_samples]`, float64, from machine code that libfaust and LLVM make of the same text."""
+        """The sound `[num_samples]` from machine code that libfaust and LLVM make of the same text."""
         with jax.enable_x64(True):
             values = np.asarray(self.space.to_physical(np.asarray(theta, np.float64)))
-        return _compile_native(self.name, self.source).render(self, values)
+        return _compile_native(self).render(self, values)
 
     def to_wasm(self) -> WasmProgram:
-        """The same text as a WebAssembly module (double precision) with its parameter table."""
-        return _compile_wasm(self.name, self.source)
+        """The same text as a WebAssembly module, in the same precision, with its parameter table."""
+        return _compile_wasm(self)
 
 
 class WasmProgram(NamedTuple):
     """A WebAssembly module and where its parameters live.
 
     `code` exports `memory`, `init(dsp, sample_rate)`, `setParamValue(dsp, index, value)` and
-    `compute(dsp, count, inputs, outputs)`, with `dsp = 0` and all numbers float64.
-    `parameters` has one `{name, index, low, high, default, unit}` a slider, in the order of the `ParamSpace`;
-    `switches` lists the indices to be set to 1; `size` is the length of the state in bytes, free memory begins there.
+    `compute(dsp, count, inputs, outputs)`, with `dsp = 0` and numbers in the precision of the synth.
+    `indices[i]` is where parameter i of `space` lives and `switches` are the indices to be set to 1;
+    `size` is the length of the state in bytes: free memory begins there.
     """
 
     code: bytes
-    parameters: tuple[dict[str, Any], ...]
+    space: ParamSpace
+    indices: tuple[int, ...]
     switches: tuple[int, ...]
     size: int
 
@@ -135,13 +144,14 @@ def _box(name: str, source: str) -> Iterator[Any]:
         yield box
 
 
-def _generate(name: str, source: str, language: str) -> Any:
-    with _box(name, source) as box, _without_warning():
+def _generate(synth: FaustSynth, language: str) -> Any:
+    name = synth.name
+    with _box(name, synth.source) as box, _without_warning():
         if box.inputs or box.outputs != 1:
             raise FaustError(
                 f"{name}: a synthesizer has no input and one output; this program has {box.inputs} and {box.outputs}"
             )
-        return faust_box.boxToSource(box, language, "Dsp", ["-double"])
+        return faust_box.boxToSource(box, language, "Dsp", [f"-{synth.precision}"])
 
 
 @contextmanager
@@ -253,8 +263,8 @@ class _JaxProgram(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _compile_jax(name: str, source: str) -> _JaxProgram:
-    code = _generate(name, source, "jax")
+def _compile_jax(synth: FaustSynth) -> _JaxProgram:
+    code = _generate(synth, "jax")
     names: dict[str, Any] = {
         "nn": SimpleNamespace(Module=_Module, compact=lambda method: method),
         "jnp": SimpleNamespace(**vars(jnp) | {"roll": lambda line, _: line.roll()}),
@@ -271,29 +281,29 @@ def _compile_jax(name: str, source: str) -> _JaxProgram:
         rolled=frozenset(re.findall(r'jnp\.roll\(state\["(\w+)"\]', code)),
         sliders=tuple(slider["varname"] for slider in sliders),
         switches=tuple(switch["varname"] for switch in switches),
-        space=_space(name, sliders),
+        space=_space(synth.name, sliders),
     )
 
 
 def _render(synth: FaustSynth, theta: jax.Array) -> jax.Array:
-    """The sound `[num_samples]`, float64, differentiable in either mode through the recursion itself."""
-    program = _compile_jax(synth.name, synth.source)
+    """The sound `[num_samples]`, differentiable in either mode through the recursion itself."""
+    program = _compile_jax(synth)
     return program.render(synth.space.to_physical(theta), synth.sample_rate, synth.num_samples)
 
 
 @partial(jax.jit, static_argnums=0)
 def _audio(synth: FaustSynth, theta: jax.Array) -> jax.Array:
-    with jax.enable_x64(True):
-        return _render(synth, theta.astype(jnp.float64)).astype(theta.dtype)
+    with jax.enable_x64(synth.precision == "double"):
+        return _render(synth, theta.astype(float)).astype(theta.dtype)
 
 
 @partial(jax.jit, static_argnums=0)
 def _audio_and_jacobian(synth: FaustSynth, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The sound and `J [num_samples, P]`: P unit tangents run beside the one recursion."""
-    with jax.enable_x64(True):
-        point = theta.astype(jnp.float64)
+    with jax.enable_x64(synth.precision == "double"):
+        point = theta.astype(float)
         push = jax.vmap(lambda unit: jax.jvp(partial(_render, synth), (point,), (unit,)), out_axes=(None, -1))
-        audio, jacobian = push(jnp.eye(len(synth.space), dtype=jnp.float64))
+        audio, jacobian = push(jnp.eye(len(synth.space), dtype=point.dtype))
         return audio.astype(theta.dtype), jacobian.astype(theta.dtype)
 
 
@@ -315,10 +325,10 @@ def _sound_jvp(synth: FaustSynth, primals: Any, tangents: Any) -> tuple[jax.Arra
 class _NativeProgram:
     """Machine code that LLVM makes of libfaust's output, with the addresses of its functions."""
 
-    def __init__(self, name: str, source: str) -> None:
+    def __init__(self, synth: FaustSynth) -> None:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        code = llvm.parse_assembly(_generate(name, source, "llvm"))
+        code = llvm.parse_assembly(_generate(synth, "llvm"))
         target = llvm.Target.from_default_triple().create_target_machine(opt=3)
         self.engine = llvm.create_mcjit_compiler(code, target)
         self.engine.finalize_object()
@@ -332,43 +342,39 @@ class _NativeProgram:
         return ctypes.CFUNCTYPE(result, *kinds)(address)(*arguments)
 
     def render(self, synth: FaustSynth, values: np.ndarray) -> np.ndarray:
+        number = ctypes.c_double if synth.precision == "double" else ctypes.c_float
         memory = ctypes.create_string_buffer(self.size)
         state = ctypes.cast(memory, ctypes.c_void_p)
         self.call("classInit", synth.sample_rate)
         self.call("instanceConstants", state, synth.sample_rate)
         self.call("instanceClear", state)
-        settings = [(item, value) for item, value in zip(self.sliders, values, strict=True)]
-        for item, value in settings + [(item, 1.0) for item in self.switches]:
-            ctypes.c_double.from_buffer(memory, item["index"]).value = float(value)
-        audio = np.zeros(synth.num_samples)
-        channels = (ctypes.c_void_p * 1)(audio.ctypes.data)
-        self.call("compute", state, synth.num_samples, ctypes.cast(channels, ctypes.c_void_p), ctypes.cast(channels, ctypes.c_void_p))
+        settings = [*zip(self.sliders, values, strict=True), *((switch, 1.0) for switch in self.switches)]
+        for item, value in settings:
+            number.from_buffer(memory, item["index"]).value = float(value)
+        audio = np.zeros(synth.num_samples, number)
+        channels = ctypes.cast((ctypes.c_void_p * 1)(audio.ctypes.data), ctypes.c_void_p)
+        self.call("compute", state, synth.num_samples, channels, channels)
         return audio
 
 
 @lru_cache(maxsize=64)
-def _compile_native(name: str, source: str) -> _NativeProgram:
-    return _NativeProgram(name, source)
+def _compile_native(synth: FaustSynth) -> _NativeProgram:
+    return _NativeProgram(synth)
 
 
 # ------------------------------------------------------------------------------------------------- WebAssembly
 
 
 @lru_cache(maxsize=64)
-def _compile_wasm(name: str, source: str) -> WasmProgram:
-    code = _generate(name, source, "wasm")
+def _compile_wasm(synth: FaustSynth) -> WasmProgram:
+    code = _generate(synth, "wasm")
     start = code.index(b'{"name"')
     interface, _ = json.JSONDecoder().raw_decode(code[start:].decode("latin-1"))
     sliders, switches = _controls(interface)
-    space = _space(name, sliders)
     return WasmProgram(
         code=code,
-        parameters=tuple(
-            {"name": name, "index": slider["index"], "low": low, "high": high, "warp": warp, "default": default, "unit": unit}
-            for slider, name, low, high, warp, default, unit in zip(
-                sliders, space.names, space.low, space.high, space.warp, space.default, space.unit, strict=True
-            )
-        ),
+        space=_space(synth.name, sliders),
+        indices=tuple(slider["index"] for slider in sliders),
         switches=tuple(switch["index"] for switch in switches),
         size=interface["size"],
     )

@@ -41,8 +41,7 @@ def match(
     target = jnp.asarray(target)
     if target.shape != (synth.num_samples,):
         raise ValueError(f"target must have shape ({synth.num_samples},) for {synth.name}, not {target.shape}")
-    key = jax.random.key(0) if key is None else key
-    start_key, key = jax.random.split(key)
+    start_key, trial_key = jax.random.split(key if key is not None else jax.random.key(0))
     theta = synth.space.sample(start_key, 1)[0] if init is None else jnp.asarray(init, target.dtype)
     starts = jnp.atleast_2d(theta)
     n = len(starts)
@@ -50,7 +49,7 @@ def match(
         target=jnp.broadcast_to(target, (n, *target.shape)),
         theta_true=jnp.full_like(starts, jnp.nan),
         theta_init=starts,
-        key=jax.random.split(key, n),
+        key=jax.random.split(trial_key, n),
     )
     result = match_all(synth, loss, problems, search, steps, progress=progress)
     return jax.tree.map(lambda leaf: leaf[0], result) if theta.ndim == 1 else result
@@ -93,6 +92,8 @@ def _advance(
 
         return jax.lax.scan(step, state, first + jnp.arange(length))
 
+    if jax.default_backend() == "cpu":  # one trial after another stays in the caches
+        return jax.lax.map(lambda parts: trial(*parts), (reference, state, key))
     return jax.vmap(trial)(reference, state, key)
 
 

@@ -59,7 +59,8 @@ class ParamSpace:
         The gradient there is zero, as in the published study.
         """
         start, stop, is_log = self._columns()
-        theta = jnp.clip(jnp.asarray(theta), 0.0, 1.0)
+        theta = jnp.asarray(theta)
+        theta = jnp.where((theta >= 0) & (theta <= 1), theta, jnp.where(theta > 1, 1.0, 0.0).astype(theta.dtype))
         start, stop = start.astype(theta.dtype), stop.astype(theta.dtype)
         line = start + (stop - start) * theta
         return jnp.where(is_log, jnp.exp(jnp.where(is_log, line, 0.0)), line)

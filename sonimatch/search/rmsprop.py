@@ -59,5 +59,5 @@ class RMSProp:
         here = Trajectory(theta=(nu + 1) / 2, value=value, grad_norm=jnp.linalg.norm(gradient))
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
         move, memory = self._update.update(jnp.where(finite, gradient, 0.0), memory)
-        after = jnp.where(finite, optax.apply_updates(nu, move), nu)
+        after = jnp.where(finite, nu + jnp.asarray(move), nu)
         return (jnp.clip(after, -1.0, 1.0) if self.bounded else after, memory), here

@@ -18,6 +18,7 @@ SYNTHS = (bp_noise, add_sinesaw, noise_am, sinesaw_am, hp_noise, s_noise_am)
 """The programs of the published listings, and two of one parameter each for its landscapes."""
 
 RELEASED_SYNTHS = tuple(
-    FaustSynth.from_faust(_FOLDER / "released" / f"{synth.name}.dsp") for synth in (bp_noise, add_sinesaw, noise_am, sinesaw_am)
+    FaustSynth.from_faust(_FOLDER / "released" / f"{name}.dsp")
+    for name in ("bp_noise", "add_sinesaw", "noise_am", "sinesaw_am")
 )
 """The same four with the ranges that the released code ran."""

@@ -1,0 +1,191 @@
+"""Figures: one function a kind of picture, no state, the same colour for a loss everywhere.
+
+Every function returns a `Figure` that shows itself in a notebook and has matplotlib's `savefig`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.figure
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import ArrayLike
+from scipy.signal import ShortTimeFFT
+from scipy.signal.windows import hann
+
+COLORS = {"L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73", "DTW_Envelope": "#CC79A7"}
+"""One colour a loss, from the palette of Okabe and Ito, which readers with any colour vision tell apart."""
+
+_TARGET = "#D62728"
+_STYLE: Any = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 9,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+}
+
+
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib figure that a notebook shows as it is, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        png = BytesIO()
+        self.savefig(png, format="png", dpi=180)
+        return png.getvalue()
+
+
+def _axes(rows: int, columns: int, width: float, height: float, **settings: Any) -> tuple[Figure, np.ndarray]:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False, **settings)
+
+
+def spectrogram(axes: Axes, audio: ArrayLike, sample_rate: int, floor_db: float = -80.0, low_hz: float = 20.0) -> None:
+    """Draw the level over time and log frequency, in dB below the loudest point; `audio [samples]`."""
+    audio = np.asarray(audio, float)
+    length = min(2048, len(audio))
+    transform = ShortTimeFFT(hann(length), hop=max(1, length // 16), fs=sample_rate, mfft=max(4096, length))
+    power = transform.spectrogram(audio)
+    level_db = 10 * np.log10(np.maximum(power / max(power.max(), 1e-30), 10 ** (floor_db / 10)))
+    times = transform.t(len(audio))
+    axes.pcolormesh(times, transform.f, level_db, cmap="magma", vmin=floor_db, vmax=0, rasterized=True)
+    axes.set(yscale="log", xlim=(0, len(audio) / sample_rate), ylim=(low_hz, sample_rate / 2))
+    axes.set(xlabel="time (s)", ylabel="frequency (Hz)")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(False)
+
+
+def waveform(axes: Axes, audio: ArrayLike, sample_rate: int) -> None:
+    """Draw `audio [samples]` over time in seconds."""
+    audio = np.asarray(audio)
+    axes.plot(np.arange(len(audio)) / sample_rate, audio, linewidth=0.4, color="#444444")
+    axes.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, len(audio) / sample_rate))
+
+
+def sounds_figure(sounds: Mapping[str, ArrayLike], sample_rate: int) -> Figure:
+    """A column for each named sound: its waveform over its spectrogram, with shared amplitudes."""
+    figure, axes = _axes(2, len(sounds), 7.2, 4.2, sharey="row", sharex="col", height_ratios=(1, 2))
+    for column, (name, audio) in enumerate(sounds.items()):
+        waveform(axes[0, column], audio, sample_rate)
+        spectrogram(axes[1, column], audio, sample_rate)
+        axes[0, column].set(xlabel="")
+        if len(sounds) > 1:
+            axes[0, column].set_title(name, fontsize=9)
+        if column:
+            axes[0, column].set(ylabel="")
+            axes[1, column].set(ylabel="")
+    return figure
+
+
+def landscape_figure(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]], parameter: str, target: float | None = None
+) -> Figure:
+    """Loss and gradient over one parameter.
+
+    `curves` maps the name of a loss to the physical values `[n]`, the loss `[n]` and the gradient `[n]` per unit of
+    the cube; each loss is scaled to 0–1 as in the published figures, its gradient by the same factor.
+    `target`, a physical value, is marked by a dashed line.
+    """
+    figure, axes = _axes(2, len(curves), max(3.6, 1.9 * len(curves)), 3.8, sharex=True, height_ratios=(2, 1))
+    for column, (name, (x, value, gradient)) in enumerate(curves.items()):
+        value, gradient, color = np.asarray(value), np.asarray(gradient), COLORS.get(name, "#444444")
+        low, high = np.nanmin(value), np.nanmax(value)
+        scale = 1 / (high - low) if high > low else 1.0
+        axes[0, column].plot(x, (value - low) * scale, color=color)
+        axes[1, column].plot(x, gradient * scale, color=color)
+        axes[1, column].axhline(0, color="#888888", linewidth=0.6)
+        axes[0, column].set_title(name, fontsize=9, color=color)
+        axes[1, column].set(xlabel=parameter)
+        for row in (0, 1):
+            if target is not None:
+                axes[row, column].axvline(target, color=_TARGET, linestyle="--", linewidth=1)
+    axes[0, 0].set(ylabel="loss, scaled to 0–1")
+    axes[1, 0].set(ylabel="gradient")
+    return figure
+
+
+def heatmaps_figure(
+    maps: Mapping[str, ArrayLike],
+    x: tuple[str, ArrayLike],
+    y: tuple[str, ArrayLike],
+    target: tuple[float, float] | None = None,
+    paths: Mapping[str, ArrayLike] | None = None,
+) -> Figure:
+    """Loss over two parameters, a panel a loss: `maps[name] [nx, ny]` scaled to 0–1, axes `(label, values [n])`.
+
+    `paths[name] [steps, 2]` draws the physical trajectory of a search on its map.
+    """
+    figure, axes = _axes(1, len(maps), max(3.6, 2.4 * len(maps)), 2.7, sharex=True, sharey=True)
+    for column, (name, value) in enumerate(maps.items()):
+        value = np.asarray(value)
+        scaled = (value - np.nanmin(value)) / max(np.nanmax(value) - np.nanmin(value), 1e-30)
+        panel = axes[0, column]
+        panel.pcolormesh(x[1], y[1], scaled.T, cmap="viridis", shading="nearest", rasterized=True)
+        if paths is not None and name in paths:
+            path = np.asarray(paths[name])
+            panel.plot(path[:, 0], path[:, 1], color="white", linewidth=1)
+            panel.plot(*path[0], "o", color="white", markersize=4)
+        if target is not None:
+            panel.plot(*target, "x", color=_TARGET, markersize=7, markeredgewidth=2)
+        panel.set_title(name, fontsize=9, color=COLORS.get(name, "#444444"))
+        panel.set(xlabel=x[0])
+        panel.grid(False)
+    axes[0, 0].set(ylabel=y[0])
+    return figure
+
+
+def search_figure(
+    values: Mapping[str, ArrayLike],
+    parameters: Mapping[str, ArrayLike],
+    names: Sequence[str],
+    units: Sequence[str],
+    target: Sequence[float] | None = None,
+) -> Figure:
+    """How searches went: the loss `[T]` of each, scaled by its start, and every parameter `[T, P]` over the steps."""
+    figure, axes = _axes(1, 1 + len(names), 2.4 * (1 + len(names)), 2.5)
+    for name, value in values.items():
+        value, color = np.asarray(value), COLORS.get(name, "#444444")
+        axes[0, 0].plot(value, color=color, label=name)
+        for column, _ in enumerate(names, start=1):
+            axes[0, column].plot(np.asarray(parameters[name])[:, column - 1], color=color)
+    axes[0, 0].set(xlabel="step", ylabel="loss")
+    for column, (parameter, unit) in enumerate(zip(names, units, strict=True), start=1):
+        axes[0, column].set(xlabel="step", ylabel=f"{parameter} ({unit})" if unit else parameter)
+        if target is not None:
+            axes[0, column].axhline(target[column - 1], color=_TARGET, linestyle="--", linewidth=1)
+    if len(values) > 1:
+        axes[0, 0].legend(fontsize=8)
+    return figure
+
+
+def match_figure(
+    target: ArrayLike,
+    audio: ArrayLike,
+    sample_rate: int,
+    parameters: ArrayLike,
+    values: ArrayLike,
+    names: Sequence[str],
+    units: Sequence[str],
+) -> Figure:
+    """A match on one sheet: both spectrograms, the loss `[T]`, and the physical parameters `[T, P]` over the steps."""
+    parameters = np.asarray(parameters)
+    figure, axes = _axes(2, max(2, 1 + len(names)), 2.6 * max(2, 1 + len(names)), 5.0)
+    for column, (title, sound) in enumerate({"target": target, "match": audio}.items()):
+        spectrogram(axes[0, column], sound, sample_rate)
+        axes[0, column].set_title(title, fontsize=9)
+    axes[1, 0].plot(values, color="#444444")
+    axes[1, 0].set(xlabel="step", ylabel="loss")
+    for column, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
+        axes[1, column].plot(parameters[:, column - 1], color="#444444")
+        axes[1, column].set(xlabel="step", ylabel=f"{name} ({unit})" if unit else name)
+    for panel in axes[0, 2:]:
+        panel.set_axis_off()
+    return figure
