@@ -121,7 +121,9 @@ def _refuse_silence(audio: np.ndarray, message: str) -> None:
 
 
 def write(path: str | os.PathLike[str], audio: ArrayLike, rate: int) -> None:
-    """Write audio `[n]` or `[n, channels]` at `rate` (Hz) as a 32-bit float WAV file (16-bit when `audio` is int16), whole or not.
+    """Write audio `[n]` or `[n, channels]` at `rate` (Hz) as a 32-bit float WAV file, whole or not at all.
+
+    When `path` ends in `.flac` it is a 16-bit FLAC file instead, which clips beyond full scale.
 
     The same sound gives the same bytes; values beyond full scale (1.0) are kept.
     Raises AudioError when there are no samples or some are NaN or infinite, and OSError when the file cannot be
@@ -130,12 +132,14 @@ def write(path: str | os.PathLike[str], audio: ArrayLike, rate: int) -> None:
     """
     from scipy.io import wavfile  # libsndfile would put the time of day into the file
 
-    audio = np.asarray(audio)
-    audio = audio if audio.dtype == np.int16 else audio.astype(np.float32)
+    audio = np.asarray(audio, np.float32)
     if not audio.size or not np.isfinite(audio).all():
         raise AudioError(f"{path}: {'NaN or infinite samples' if audio.size else 'no samples'} cannot be written")
     with replacing(path) as file:
-        wavfile.write(file, rate, audio)
+        if str(path).endswith(".flac"):
+            soundfile.write(file, audio, rate, format="FLAC", subtype="PCM_16")
+        else:
+            wavfile.write(file, rate, audio)
 
 
 @contextmanager

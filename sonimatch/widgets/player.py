@@ -23,7 +23,7 @@ class Players:
     The loudest peak of all comes out at 0.7 of full scale.
     With a kernel the sounds are part of the output.
     When the book is built, the folder named by the environment variable `SONIMATCH_SOUNDS` receives them as 16-bit
-    WAV files named by content, and the page refers to those.
+    FLAC files named by content, and the page refers to those.
     """
 
     def __init__(self, sounds: Mapping[str, ArrayLike], sample_rate: int) -> None:
@@ -46,8 +46,8 @@ class Players:
         folder = os.environ.get("SONIMATCH_SOUNDS")
         if folder is None:
             return str(Audio(sound, rate=self.sample_rate, normalize=False)._repr_html_())
-        name = sha256(sound.tobytes() + str(self.sample_rate).encode()).hexdigest()[:16] + ".wav"
-        audio.write(Path(folder) / name, np.int16(np.round(32767 * sound)), self.sample_rate)
+        name = sha256(sound.tobytes() + str(self.sample_rate).encode()).hexdigest()[:16] + ".flac"
+        audio.write(Path(folder) / name, sound, self.sample_rate)
         source = f"../_static/sounds/{name}"
         return f'<audio controls preload="none" src="{source}" aria-label="{label}"></audio>'
 
