@@ -93,11 +93,8 @@ def envelope(spectrogram: jax.Array, sigma_frames: float = 3.0, radius_frames: i
     return jnp.convolve(jnp.pad(spectrogram.sum(1), radius_frames), kernel, mode="valid", precision="highest")
 
 
-def mel_filterbank(
-    sample_rate: float, fft_length: int, n_mels: int, f_min: float, f_max: float
-) -> np.ndarray:
-    """Triangular filters `[bins, n_mels]` of peak 1, equally spaced on the mel scale `2595 log10(1 + f /
-    700)`.
+def mel_filterbank(sample_rate: float, fft_length: int, n_mels: int, f_min: float, f_max: float) -> np.ndarray:
+    """Triangular filters `[bins, n_mels]` of peak 1, equally spaced in mel, `2595 log10(1 + f / 700)`.
 
     Band `m` rises from edge `m` to edge `m + 1` and falls to edge `m + 2` of `n_mels + 2` edges from `f_min`
     to `f_max` (Hz, `0 <= f_min < f_max <= sample_rate / 2`, else `ValueError`). Source: S. Young et al., The

@@ -77,7 +77,7 @@ def test_released_stft_is_scipy_with_a_broken_window(rng):
 def test_white_noise_has_its_own_power_in_every_scale(rng):
     audio = 3 * rng.normal(size=44100).astype(np.float32)
     for length in (512, 4096):
-        power = (STFT(length, 100, length, length // 2)(audio) ** 2)[:, 1:-1].mean()
+        power = np.square(jax.jit(STFT(length, 100, length, length // 2))(audio))[:, 1:-1].mean()
         assert power == pytest.approx(9, rel=0.05)  # about 86 independent frames of 255 bins or more
 
 
@@ -107,11 +107,9 @@ def test_stft_refuses_what_is_not_a_sound(audio):
 
 
 def test_shortest_sound():
-    assert PAPER_STFT(jnp.zeros(301)).shape == (
-        4,
-        513,
-    )  # the reflection needs one sample more than the padding
-    assert STFT(600, 100, 1024, 0)(jnp.zeros(600)).shape == (1, 513)
+    shape = lambda stft, n: jax.eval_shape(stft, jax.ShapeDtypeStruct((n,), jnp.float32)).shape  # noqa: E731
+    assert shape(PAPER_STFT, 301) == (4, 513)  # reflection needs one sample more than the padding
+    assert shape(STFT(600, 100, 1024, 0), 600) == (1, 513)
 
 
 @pytest.mark.parametrize("setting", ["window_length", "hop_length", "fft_length", "pad"])
@@ -136,9 +134,7 @@ def test_envelope_refuses_bad_input():
 
 @pytest.mark.parametrize("fft_length", [512, 4096])
 def test_mel_filterbank_is_librosas(fft_length):
-    expected = librosa.filters.mel(
-        sr=44100, n_fft=fft_length, n_mels=32, fmin=60, fmax=22050, htk=True, norm=None
-    )
+    expected = librosa.filters.mel(sr=44100, n_fft=fft_length, n_mels=32, fmin=60, fmax=22050, htk=True, norm=None)
     bank = mel_filterbank(44100, fft_length, 32, 60, 22050)
     np.testing.assert_allclose(bank, expected.T, atol=1e-6)  # librosa returns float32
     assert (bank.max(0) > 0).all()

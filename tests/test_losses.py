@@ -12,19 +12,15 @@ from sonimatch.losses import LOSSES, RELEASED_LOSSES, DTW_Envelope, L1_Spec, SIM
 from sonimatch.types import Loss
 
 SAMPLES = 2000
-every_loss = pytest.mark.parametrize(
-    "loss",
-    LOSSES + RELEASED_LOSSES,
-    ids=[x.name for x in LOSSES] + [f"{x.name}-released" for x in RELEASED_LOSSES],
-)
+CONTRACT = (*LOSSES, SIMSE_Spec(stft=RELEASED_STFT, clip=True))  # clipping is a path of its own
+every_loss = pytest.mark.parametrize("loss", CONTRACT, ids=[x.name for x in LOSSES] + ["SIMSE_Spec-clip"])
 
 
 def sounds(rng, n=2, dtype=np.float32):
     """Noise bursts of different rhythm: the envelope, the spectrum and the gain all differ."""
     time = np.arange(SAMPLES) / SAMPLES
     return [
-        jnp.asarray((0.2 + k) * rng.normal(size=SAMPLES) * np.sin(np.pi * (k + 1) * time) ** 2, dtype)
-        for k in range(n)
+        jnp.asarray((0.2 + k) * rng.normal(size=SAMPLES) * np.sin(np.pi * (k + 1) * time) ** 2, dtype) for k in range(n)
     ]
 
 
@@ -58,15 +54,15 @@ def test_equal_settings_are_one_entry_of_the_jit_cache(loss, rng):
     traced = []
 
     @partial(jax.jit, static_argnums=0)
-    def distance(loss, a, b):
+    def feature(loss, audio):
         traced.append(loss)
-        return between(loss, a)(b)
+        return loss.feature(audio)
 
     twin = dataclasses.replace(loss)
     assert twin == loss
     assert hash(twin) == hash(loss)
     for one in (loss, twin):
-        distance(one, *sounds(rng))
+        feature(one, sounds(rng)[0])
     assert len(traced) == 1
 
 
@@ -74,39 +70,35 @@ def test_equal_settings_are_one_entry_of_the_jit_cache(loss, rng):
 def test_equality_is_smallest_or_negative(loss, rng):
     x, y = sounds(rng)
     value, gradient = value_and_grad(loss, x, x)
+    if isinstance(loss, L1_Spec):
+        np.testing.assert_array_equal(gradient, 0)
     assert value < value_and_grad(loss, x, y)[0]
     assert value <= 1e-9  # SIMSE: the rounding of α, squared
     assert jnp.isfinite(gradient).all()
 
 
 @every_loss
-@pytest.mark.parametrize(
-    ("gain_target", "gain"), [(0, 0), (1, 0), (0, 1), (1, 1), (1, 1e-19), (1e-19, 1), (1e3, 1e3)]
-)
+@pytest.mark.parametrize(("gain_target", "gain"), [(0, 0), (1, 0), (0, 1), (1, 1), (1, 1e-19), (1e-19, 1), (1e3, 1e3)])
 def test_finite_at_silence_and_at_any_level(loss, gain_target, gain, rng):
     x, y = sounds(rng)
     value, gradient = value_and_grad(loss, gain_target * x, gain * y)
     assert jnp.isfinite(value)
     assert jnp.isfinite(gradient).all()
-    if gain == 0:
-        np.testing.assert_array_equal(gradient, 0)
 
 
 @every_loss
 def test_forward_mode_equals_reverse_mode_equals_finite_differences(loss, rng):
     with jax.enable_x64(True):
         x, y = sounds(rng, dtype=np.float64)
-        objective = jax.jit(between(loss, x))
+        objective = lambda y: value_and_grad(loss, x, y)[0]  # noqa: E731
+        tangent = jax.jit(lambda d: jax.jvp(between(loss, x), (y,), (d,))[1])
         gradient = value_and_grad(loss, x, y)[1]
-        tangent = jax.jit(lambda d: jax.jvp(objective, (y,), (d,))[1])
         for direction in rng.normal(size=(2, SAMPLES)) / np.sqrt(SAMPLES):
             forward = tangent(direction)
             assert forward == pytest.approx(float(gradient @ direction), rel=1e-9)
             h = 1e-5
             slope = (objective(y + h * direction) - objective(y - h * direction)) / (2 * h)
-            assert slope == pytest.approx(
-                float(forward), rel=1e-4, abs=1e-4 * float(jnp.linalg.norm(gradient))
-            )
+            assert slope == pytest.approx(float(forward), rel=1e-4, abs=1e-4 * float(jnp.linalg.norm(gradient)))
 
 
 @every_loss
@@ -129,7 +121,7 @@ def test_wrong_shapes_raise(loss):
     for audio in (jnp.zeros((2, SAMPLES)), jnp.zeros(3), jnp.zeros(SAMPLES, int)):
         with pytest.raises(ValueError, match="audio"):
             loss.feature(audio)
-    feature = loss.feature(jnp.zeros(SAMPLES))
+    feature = jnp.zeros(jax.eval_shape(loss.feature, jnp.zeros(SAMPLES)).shape)
     with pytest.raises(ValueError, match="shapes"):
         loss.distance(feature, feature[None])
 
@@ -183,8 +175,9 @@ def numpy_soft_dtw(cost, gamma):
     return R[n, m]
 
 
-@pytest.mark.parametrize("gamma", [1e-3, 1.0, 30.0])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 6), (6, 1), (5, 9), (9, 5), (40, 40)])
+@pytest.mark.parametrize(
+    ("shape", "gamma"), [((1, 1), 1), ((1, 6), 1), ((6, 1), 30), ((5, 9), 30), ((9, 5), 1e-3), ((40, 40), 1)]
+)
 def test_soft_dtw_is_the_double_loop(shape, gamma, rng):
     with jax.enable_x64(True):
         cost = rng.exponential(size=shape)

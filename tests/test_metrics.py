@@ -11,9 +11,7 @@ def test_p_loss_published_and_released(rng):
     theta, true = rng.uniform(-0.5, 1.5, (4, 3, 2)), rng.uniform(size=(3, 2))
     published, released = P_loss(theta, true), P_loss(theta, true, released=True)
     np.testing.assert_allclose(published, np.abs(theta - true).sum(-1) / 2, rtol=1e-5)
-    np.testing.assert_allclose(
-        released, np.hypot(*np.moveaxis((2 * theta - 1) - (2 * true - 1), -1, 0)), rtol=1e-5
-    )
+    np.testing.assert_allclose(released, np.hypot(*np.moveaxis((2 * theta - 1) - (2 * true - 1), -1, 0)), rtol=1e-5)
     assert published.shape == (4, 3)
     assert P_loss(np.array([3.0]), np.array([0.0])) == 3  # outside the cube: not clipped
     assert jnp.isnan(P_loss(np.array([np.nan, 0]), np.zeros(2)))
@@ -23,9 +21,7 @@ def test_p_loss_published_and_released(rng):
 
 
 def am_noise(rng, rate):
-    return (rng.uniform(-1, 1, 44100) * np.sin(2 * np.pi * rate * np.arange(44100) / 44100)).astype(
-        np.float32
-    )
+    return (rng.uniform(-1, 1, 44100) * np.sin(2 * np.pi * rate * np.arange(44100) / 44100)).astype(np.float32)
 
 
 def test_published_mss_is_librosa(rng):

@@ -15,14 +15,14 @@ _WALL = 1e30  # stands for infinity outside the grid: sums and differences of wa
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def soft_dtw(cost: jax.Array, gamma: float) -> jax.Array:
-    """Soft-DTW of a cost matrix `[n, m]`: the soft minimum, over all monotone alignments, of the summed
-    costs.
+    """Soft dynamic time warping: the soft minimum of the summed cost over all monotone alignments.
 
-    `R[i, j] = cost[i, j] + softmin(R[i-1, j-1], R[i-1, j], R[i, j-1])`, `softmin(x) = -γ log sum exp(-x /
-    γ)`; the value is `R[n, m]`, in the unit of the costs. `gamma > 0`. It is below the minimum by up to γ
-    times the logarithm of the number of alignments, hence negative when costs are small. The derivative with
-    respect to `cost` is the expected alignment `E`, the probability that an alignment visits a cell. Forward
-    and reverse mode, `jit` and `vmap` work. Source: Cuturi and Blondel, "Soft-DTW", 2017, algorithms 1 and 2.
+    `R[i, j] = cost[i, j] + softmin(R[i-1, j-1], R[i-1, j], R[i, j-1])` with
+    `softmin(x) = -γ log sum exp(-x / γ)`, for `cost [n, m]` and `gamma > 0` in one unit; the value is
+    `R[n, m]`. It is below the minimum by up to γ times the logarithm of the number of alignments, hence
+    negative when costs are small. The derivative with respect to `cost` is the expected alignment: the
+    probability that an alignment visits a cell. Forward and reverse mode, `jit` and `vmap` work.
+    Source: M. Cuturi and M. Blondel, "Soft-DTW: a differentiable loss function for time-series", 2017.
     Shown in notebooks/losses.md.
     """
     return _forward(cost, gamma)[0]
@@ -57,9 +57,9 @@ def _forward(cost: jax.Array, gamma: float) -> tuple[jax.Array, tuple[jax.Array,
 
 
 def _expected_alignment(steps: tuple[jax.Array, ...], n: int, m: int) -> jax.Array:
-    """`E [n, m]`: probability flows back from the last cell. The weights of a cell sum to 1, where the usual
-    `exp((R[i+1, j] - R[i, j] - cost[i+1, j]) / γ)` overflows as soon as rounding errors of `R` far exceed
-    γ."""
+    """The probability of each cell `[n, m]`, flowing back from the last. The weights of a cell sum to 1; the
+    textbook's `exp((R[i+1, j] - R[i, j] - cost[i+1, j]) / γ)` overflows when `R` rounds by far more than γ.
+    """
 
     def step(carry, weights):
         here, behind = carry
@@ -73,8 +73,7 @@ def _expected_alignment(steps: tuple[jax.Array, ...], n: int, m: int) -> jax.Arr
 
 @dataclass(frozen=True)
 class DTW_Envelope:
-    """`L = soft_dtw((a_i - b_j)², γ)` between loudness envelopes `a`, `b`: rates of modulation, whatever
-    their phase.
+    """`L = soft_dtw((a_i - b_j)², γ)` between loudness envelopes: rates of modulation, whatever the phase.
 
     The envelope is the spectrogram of `stft` summed over frequency and smoothed by a Gaussian of
     `sigma_frames`, cut at `radius_frames`. The raw sum over the alignment, neither divided by the length nor

@@ -15,8 +15,8 @@ class L1_Spec:
     """`L = mean_{t,f} |A[t, f] - B[t, f]|` between magnitude spectrograms of `stft`, in the unit of the
     audio.
 
-    0 at equality, at least 0 elsewhere; sensitive to gain. `feature` takes audio `[samples]` and gives
-    `[frames, bins]`; `distance` raises `ValueError` for features of different shapes.
+    0 at equality, with derivative 0, and positive elsewhere; sensitive to gain. `feature` takes audio
+    `[samples]` and gives `[frames, bins]`; `distance` raises `ValueError` for features of different shapes.
     Source: Salimi et al. 2025. Shown in notebooks/losses.md and notebooks/landscapes_1d.md.
     """
 
@@ -30,4 +30,5 @@ class L1_Spec:
     def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
         if a.shape != b.shape:
             raise ValueError(f"features have shapes {a.shape} and {b.shape}; they must be equal")
-        return jnp.abs(a - b).mean()
+        difference = a - b
+        return (difference * jnp.sign(difference)).mean()  # the derivative of jnp.abs at 0 is 1
