@@ -250,9 +250,10 @@ class _JaxProgram(NamedTuple):
             state, output = dsp.tick(lines(state, _DelayLine), None)
             return lines(state, lambda line: line.samples), output[0]
 
-        state = lines(state, lambda line: [jnp.asarray(sample) for sample in line])
+        state = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.int32 if isinstance(leaf, int) else None), state)
+        state = lines(state, list)
         moving = {name for name, value in tick(dict(state))[0].items() if value is not state[name]}
-        start = jax.tree.map(jnp.asarray, {name: state[name] for name in moving})
+        start = {name: state[name] for name in moving}
 
         def step(carry: dict[str, Any], _: None) -> tuple[dict[str, Any], jax.Array]:
             after, sample = tick(state | carry)

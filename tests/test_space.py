@@ -1,0 +1,77 @@
+"""Parameter spaces: the two warps against their formulas, the clipping, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sonimatch import ParamSpace
+
+SPACE = ParamSpace(
+    names=("gain", "cut"),
+    low=(-1.0, 20.0),
+    high=(3.0, 20_000.0),
+    warp=("linear", "log"),
+    unit=("", "Hz"),
+    default=(0.0, 200.0),
+)
+
+
+def test_warps_follow_their_formulas():
+    theta = np.random.default_rng(0).uniform(size=(50, 2))
+    expected = np.stack([-1 + 4 * theta[:, 0], 20 * 1000 ** theta[:, 1]], axis=1)
+    np.testing.assert_allclose(SPACE.to_physical(theta), expected, rtol=1e-5)
+    np.testing.assert_allclose(SPACE.to_unit(expected), theta, atol=1e-6)
+
+
+def test_outside_the_cube_the_value_rests_without_gradient():
+    theta = jnp.array([-0.5, 1.5])
+    np.testing.assert_allclose(SPACE.to_physical(theta), [-1, 20_000], rtol=1e-5)
+    assert not np.asarray(jax.jacfwd(SPACE.to_physical)(theta)).any()
+    ends = np.asarray(jax.jacfwd(SPACE.to_physical)(jnp.array([0.0, 1.0])))
+    np.testing.assert_allclose(np.diag(ends), [4, 20_000 * np.log(1000)], rtol=1e-5)
+
+
+def test_named_values_and_defaults():
+    theta = SPACE.theta({"cut": 632.455532})
+    np.testing.assert_allclose(theta, [0.25, 0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"cutt": 100.0}, "no parameter 'cutt'; did you mean 'cut'"),
+        ({"cut": 10.0}, "cut = 10 is out of range: 20 to 20000 Hz"),
+        ({"gain": float("nan")}, "gain = nan is out of range"),
+    ],
+)
+def test_wrong_values_are_named(values, words):
+    with pytest.raises(ValueError, match=words):
+        SPACE.theta(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"low": (3.0, 20.0)}, "range .3, 3. is empty"),
+        ({"low": (-1.0, 0.0)}, "log warp needs low > 0, not 0"),
+        ({"warp": ("linear", "mel")}, "'mel' is not one of"),
+        ({"names": ()}, "needs at least one parameter"),
+    ],
+)
+def test_impossible_spaces_are_refused(change, words):
+    import dataclasses
+
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(SPACE, **change)
+
+
+def test_samples_are_uniform_and_repeat():
+    key = jax.random.key(1)
+    sample = np.asarray(SPACE.sample(key, 4000))
+    assert sample.shape == (4000, 2)
+    np.testing.assert_array_equal(sample, SPACE.sample(key, 4000))
+    # the mean of 4000 uniform draws has a standard error of 0.0046: five of them
+    np.testing.assert_allclose(sample.mean(axis=0), 0.5, atol=0.023)
+    assert sample.min() >= 0
+    assert sample.max() <= 1

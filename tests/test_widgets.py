@@ -1,0 +1,92 @@
+"""Figures and players: what is drawn, what is written, what a page refers to."""
+
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonimatch import SYNTHS, bp_noise, plots
+from sonimatch.widgets import Players, SynthExplorer
+
+TONE = np.sin(2 * np.pi * 440 * np.arange(8_000) / 8_000).astype(np.float32)
+
+
+def test_players_write_files_and_refer_to_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("SONIMATCH_SOUNDS", str(tmp_path))
+    page = Players({"loud & clear": 2 * TONE, "quiet": TONE}, 8_000)._repr_html_()
+    names = re.findall(r'src="\.\./_static/sounds/([0-9a-f]+\.flac)"', page)
+    assert len(set(names)) == 2
+    assert "loud &amp; clear" in page
+    assert "base64" not in page
+    loud, quiet = (soundfile.read(tmp_path / name)[0] for name in names)
+    assert abs(np.abs(loud).max() - 0.7) < 1e-3, "the loudest peak of all"
+    np.testing.assert_allclose(loud, 2 * quiet, atol=2e-4)
+    assert page == Players({"loud & clear": 2 * TONE, "quiet": TONE}, 8_000)._repr_html_()
+
+
+def test_players_are_part_of_the_output_with_a_kernel(monkeypatch):
+    monkeypatch.delenv("SONIMATCH_SOUNDS", raising=False)
+    assert "data:audio/wav;base64" in Players({"tone": TONE}, 8_000)._repr_html_()
+
+
+def test_silence_plays_and_nan_does_not(monkeypatch):
+    monkeypatch.delenv("SONIMATCH_SOUNDS", raising=False)
+    assert not Players({"silence": 0 * TONE}, 8_000).sounds["silence"].any()
+    with pytest.raises(ValueError, match="sound 'broken' must be finite"):
+        Players({"broken": np.nan * TONE}, 8_000)
+
+
+@pytest.mark.parametrize("synth", SYNTHS, ids=lambda synth: synth.name)
+def test_the_explorer_has_the_sound_of_its_setting(synth):
+    explorer = SynthExplorer(synth)
+    np.testing.assert_array_equal(explorer.audio, synth(synth.space.theta({})))
+    name = synth.space.names[0]
+    explorer.set(**{name: synth.space.low[0] + 0.25 * (synth.space.high[0] - synth.space.low[0])})
+    np.testing.assert_allclose(explorer.theta[0], 0.25, atol=1e-6)
+    assert name in explorer.label
+
+
+def test_the_explorer_refuses_what_the_space_refuses():
+    with pytest.raises(ValueError, match="lp_cut = 5 is out of range: 50 to 1000 Hz"):
+        SynthExplorer(bp_noise, lp_cut=5)
+
+
+def test_the_explorer_moves_with_a_kernel(monkeypatch):
+    """The live form: two sliders with the ranges of the program, and an output that follows them."""
+    monkeypatch.delenv("SONIMATCH_SOUNDS", raising=False)
+    shown = []
+    monkeypatch.setattr("sonimatch.widgets.explorer.display", shown.append)
+    explorer = SynthExplorer(bp_noise, lp_cut=700)
+    explorer._ipython_display_()
+    box = next(item for item in shown if hasattr(item, "children"))
+    assert [(slider.min, slider.max) for slider in box.children] == [(50.0, 1000.0), (1.0, 120.0)]
+    box.children[0].value = 300.0
+    assert "lp_cut 300 Hz" in explorer.label
+
+
+def test_figures_show_themselves_and_every_loss_has_its_color():
+    from sonimatch import LOSSES
+
+    assert {loss.name for loss in LOSSES} == set(plots.COLORS)
+    assert len(set(plots.COLORS.values())) == len(LOSSES)
+    png = plots.sounds_figure({"a": TONE, "b": 0 * TONE}, 8_000)._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert len(png) < 200_000
+
+
+def test_a_spectrogram_shows_the_pitch():
+    figure = plots.sounds_figure({"tone": TONE}, 8_000)
+    mesh = figure.axes[1].collections[0]
+    level = np.asarray(mesh.get_array())
+    frequency_hz = mesh.get_coordinates()[:-1, 0, 1]
+    assert abs(frequency_hz[level.mean(axis=1).argmax()] - 440) < 5
+
+
+def test_landscape_curves_are_scaled_and_the_target_marked():
+    x = np.linspace(0, 10, 50)
+    figure = plots.landscape_figure({"L1_Spec": (x, 3 + (x - 4) ** 2, 2 * (x - 4))}, "cut (Hz)", target=4.0)
+    curve, target = figure.axes[0].get_lines()
+    assert (curve.get_ydata().min(), curve.get_ydata().max()) == (0.0, 1.0)
+    assert curve.get_color() == plots.COLORS["L1_Spec"]
+    assert list(target.get_xdata()) == [4.0, 4.0]
