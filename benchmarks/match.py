@@ -28,7 +28,8 @@ def main() -> None:
         for loss in sonimatch.LOSSES:
             first = seconds(synth, loss)
             best = min(seconds(synth, loss) for _ in range(REPEATS))
-            print(f"| {synth.name} | {loss.name} | {first:.2f} | {best:.2f} | {1e3 * best / (STEPS + 1):.1f} |", flush=True)
+            figures = f"{first:.2f} | {best:.2f} | {1e3 * best / (STEPS + 1):.1f}"
+            print(f"| {synth.name} | {loss.name} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def test_the_explorer_moves_with_a_kernel(monkeypatch):
     """The live form: two sliders with the ranges of the program, and an output that follows them."""
     monkeypatch.delenv("SONIMATCH_SOUNDS", raising=False)
     shown = []
-    monkeypatch.setattr("sonimatch.widgets.explorer.display", shown.append)
+    monkeypatch.setattr("sonimatch.widgets.explorer.display", lambda *parts: shown.extend(parts))
     explorer = SynthExplorer(bp_noise, lp_cut=700)
     explorer._ipython_display_()
     box = next(item for item in shown if hasattr(item, "children"))
