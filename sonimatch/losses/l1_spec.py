@@ -10,6 +10,14 @@ import jax.numpy as jnp
 from sonimatch.features import PAPER_STFT, STFT
 
 
+def mean_absolute_difference(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`mean |a - b|` of two arrays of equal shape, else `ValueError`, with derivative 0 where they are equal."""
+    if a.shape != b.shape:
+        raise ValueError(f"features have shapes {a.shape} and {b.shape}; they must be equal")
+    difference = a - b
+    return (difference * jnp.sign(difference)).mean()  # the derivative of jnp.abs at 0 is 1
+
+
 @dataclass(frozen=True)
 class L1_Spec:
     """`L = mean_{t,f} |A[t, f] - B[t, f]|` between magnitude spectrograms of `stft`, in the unit of the
@@ -28,7 +36,4 @@ class L1_Spec:
         return self.stft(audio)
 
     def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        if a.shape != b.shape:
-            raise ValueError(f"features have shapes {a.shape} and {b.shape}; they must be equal")
-        difference = a - b
-        return (difference * jnp.sign(difference)).mean()  # the derivative of jnp.abs at 0 is 1
+        return mean_absolute_difference(a, b)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 
+from sonimatch.losses.l1_spec import mean_absolute_difference
 from sonimatch.scattering import TimeScattering
 
 
@@ -38,6 +38,4 @@ class Scattering:
         return TimeScattering(self.J, self.Q, self.released)(audio)
 
     def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        if a.shape != b.shape:
-            raise ValueError(f"features have shapes {a.shape} and {b.shape}; they must be equal")
-        return jnp.mean(jnp.abs(a - b))
+        return mean_absolute_difference(a, b)
