@@ -139,7 +139,9 @@ def _box(name: str, source: str) -> Iterator[Any]:
         try:
             box = faust_box.boxFromDSP(source)
         except RuntimeError as error:
-            message = " ".join(str(error).replace("dawdreamer:", f"{name}.dsp:", 1).split())
+            message = re.sub(  # the compiler counts a line of its own before the text
+                r"^dawdreamer:(\d+) ", lambda line: f"{name}.dsp:{int(line[1]) - 1} ", " ".join(str(error).split())
+            )
             raise FaustError(f"{name}: Faust says: {message or 'the program does not compile'}") from None
         yield box
 

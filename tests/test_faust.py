@@ -271,7 +271,7 @@ def test_scale_and_unit_are_read_from_the_label():
         ("process = no.noise;", "no hslider, vslider or nentry"),
         (f"process = {GAIN} <: _, _;", "one output; this program has 0 and 2"),
         (f"process = _ * {GAIN};", "one output; this program has 1 and 1"),
-        ("process = nonsense;", "undefined symbol : nonsense"),
+        ("process = nonsense;", "mine.dsp:2 : ERROR : undefined symbol : nonsense"),
         ("process = (1;", "syntax error"),
         ('import("nowhere.lib"); process = 1;', "unable to open file nowhere.lib"),
         (f'process = {GAIN} * soundfile("s [url:{{\'a.wav\'}}]", 1) : !, !, _;', "soundfile"),

@@ -1,0 +1,418 @@
+"""The command line: what each command writes, and how each error is told."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonimatch import LOSSES, SYNTHS
+from sonimatch.__main__ import main
+
+TONE = """\
+freq = hslider("freq [unit:Hz]", 400, 100, 1000, 1);
+gain = hslider("gain", 0.5, 0.1, 1, 0.01);
+process = (freq / 44100 : (+ : \\(x).(x - floor(x))) ~ _) * 2 - 1 : *(gain);
+"""
+RATE = 44_100
+
+
+@pytest.fixture
+def tone(tmp_path):
+    """A Faust program that compiles quickly."""
+    path = tmp_path / "tone.dsp"
+    path.write_text(TONE)
+    return str(path)
+
+
+@pytest.fixture
+def target(tmp_path):
+    """A recording: 0.6 s in stereo at 22050 Hz."""
+    path = tmp_path / "target.wav"
+    sound = 0.5 * np.sin(2 * np.pi * 300 * np.arange(13_230) / 22_050)
+    soundfile.write(path, np.stack([sound, sound], 1), 22_050, subtype="FLOAT")
+    return str(path)
+
+
+@pytest.fixture
+def fails(capsys):
+    """Run words that must fail with status 2; what went to stderr, one or two lines."""
+
+    def run(*words: object) -> str:
+        capsys.readouterr()
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as stop:
+            status = stop.code
+        error = capsys.readouterr().err
+        assert status == 2, error
+        assert "Traceback" not in error
+        assert error.startswith("sonimatch")
+        assert 1 <= len(error.splitlines()) <= 2, error
+        return error
+
+    return run
+
+
+def strict(path) -> dict:
+    def refuse(name):
+        raise AssertionError(f"{name} is not strict JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+# ------------------------------------------------------------------------------------------------- success
+
+
+def test_list_shows_everything(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for synth in SYNTHS:
+        assert any(line.split()[:1] == [synth.name] for line in lines)
+        for name in synth.space.names:
+            assert any(line.split()[:1] == [name] for line in lines)
+    for loss in LOSSES:
+        assert f"  {loss.name}" in lines
+    assert "  RMSProp" in lines
+    assert "    lp_cut       50 to 1000 Hz        linear, default 900" in lines
+
+
+def test_render_writes_the_sound(tmp_path, capsys, tone):
+    assert main(["render", tone, "-o", str(tmp_path / "default.wav")]) == 0
+    assert "tone, freq = 400 Hz, gain = 0.5; 1 s at 44100 Hz" in capsys.readouterr().out
+    assert main(["render", tone, "freq=200", "-o", str(tmp_path / "low.wav"), "gain=0.25"]) == 0
+    assert "freq = 200 Hz, gain = 0.25" in capsys.readouterr().out
+    for name, freq, level in (("default", 400, 0.5), ("low", 200, 0.25)):
+        assert soundfile.info(tmp_path / f"{name}.wav").subtype == "FLOAT"
+        sound, rate = soundfile.read(tmp_path / f"{name}.wav")
+        assert (sound.shape, rate) == ((RATE,), RATE)
+        assert np.abs(sound).max() == pytest.approx(level, rel=0.02)
+        assert np.abs(np.fft.rfft(sound))[1:].argmax() + 1 == pytest.approx(freq, abs=1)
+
+
+def test_render_knows_the_names(tmp_path):
+    assert main(["render", "hp_noise", "cut=3000", "-o", str(tmp_path / "noise.wav")]) == 0
+    assert soundfile.read(tmp_path / "noise.wav")[0].shape == (RATE,)
+
+
+def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, target):
+    words = ["match", target, "--synth", tone, "--loss", "L1_Spec", "--steps", "3", "--starts", "2", "--seed", "5"]
+    assert main([*words, "-o", str(tmp_path / "out" / "deep")]) == 0
+    out = capsys.readouterr().out
+    folder = tmp_path / "out" / "deep"
+    assert sorted(path.name for path in folder.iterdir()) == ["match.json", "match.png", "match.wav"]
+    assert (folder / "match.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+    record = strict(folder / "match.json")
+    assert record["ok"] is True
+    assert record["synth"]["name"] == "tone"
+    assert len(record["synth"]["source_sha256"]) == 64
+    assert record["synth"]["space"]["names"] == ["freq", "gain"]
+    assert record["loss"]["name"] == "L1_Spec"
+    assert record["loss"]["stft"]["window_length"] == 600
+    assert record["search"]["name"] == "RMSProp"
+    assert record["search"]["bounded"] is False
+    assert (record["steps"], record["seed"]) == (3, 5)
+    assert record["target"]["file"] == target
+    assert (record["target"]["seconds"], record["target"]["sample_rate"]) == (0.6, 22_050)
+    assert [change.split()[0] for change in record["target"]["changes"]] == ["mixed", "resampled", "padded", "scaled"]
+    assert {"python", "sonimatch", "jax", "numpy", "dawdreamer", "soundfile", "soxr"} <= record["versions"].keys()
+    assert all(record["versions"].values())
+
+    losses = record["loss_per_step"]
+    assert len(losses) == 4
+    assert record["loss_at_start"] == losses[0]
+    assert record["loss_at_best"] == min(losses) == losses[record["step_of_best"]]
+    assert len(record["starts"]) == 2
+    assert record["loss_at_best"] == min(start["loss_at_best"] for start in record["starts"])
+    assert record["starts"][record["start_kept"]]["loss_at_best"] == record["loss_at_best"]
+    for point in [record["parameters"], *(start["parameters"] for start in record["starts"])]:
+        assert 100 <= point["freq"]["value"] <= 1_000
+        assert 0.1 <= point["gain"]["value"] <= 1
+        assert (point["freq"]["unit"], point["gain"]["unit"]) == ("Hz", "")
+
+    for change in record["target"]["changes"]:
+        assert change in out
+    assert f"freq = {record['parameters']['freq']['value']:.5g} Hz" in out
+    assert f"{record['loss_at_best']:.6g} at the best" in out
+
+    # match.wav is the sound of the parameters
+    values = [f"{name}={entry['value']!r}" for name, entry in record["parameters"].items()]
+    assert main(["render", tone, *values, "-o", str(tmp_path / "again.wav")]) == 0
+    found, rate = soundfile.read(folder / "match.wav")
+    assert rate == RATE
+    np.testing.assert_allclose(found, soundfile.read(tmp_path / "again.wav")[0], atol=0.02)
+
+    # the same seed: the same bytes; another seed: another start
+    assert main([*words, "-o", str(tmp_path / "same")]) == 0
+    for name in ("match.json", "match.wav", "match.png"):
+        assert (tmp_path / "same" / name).read_bytes() == (folder / name).read_bytes()
+    assert main([*words, "--seed", "6", "-o", str(tmp_path / "other")]) == 0
+    assert strict(tmp_path / "other" / "match.json")["starts"] != record["starts"]
+
+
+def test_no_steps_tell_the_start(tmp_path, tone, target):
+    words = ["match", target, "--synth", tone, "--loss", "L1_Spec", "--steps", "0", "--bounded", "--keep-silence"]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 0
+    record = strict(tmp_path / "out" / "match.json")
+    assert len(record["loss_per_step"]) == 1
+    assert record["loss_at_best"] == record["loss_at_start"]
+    assert record["parameters"] == record["starts"][0]["parameters"]
+    assert record["search"]["bounded"] is True
+
+
+def test_a_match_that_fails_is_told(tmp_path, capsys, target):
+    broken = tmp_path / "broken_inside.dsp"
+    broken.write_text('process = log(0 - 1 - hslider("x", 0.5, 0, 1, 0.01)) + (+(1) ~ _);')
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "match.wav").write_bytes(b"of an earlier match")
+    words = ["match", target, "--synth", str(broken), "--loss", "L1_Spec", "--steps", "2", "-o", str(out)]
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert "no finite loss in 2 steps from 1 random start" in error
+    assert "Traceback" not in error
+    assert [path.name for path in out.iterdir()] == ["match.json"]
+    record = strict(out / "match.json")
+    assert record["ok"] is False
+    assert record["parameters"] is None
+    assert record["loss_per_step"] == [None] * 3
+    assert record["starts"][0]["ok"] is False
+
+
+def test_silence_is_told(tmp_path, capsys, target):
+    faint = tmp_path / "faint.dsp"
+    faint.write_text('process = hslider("gain", 1, 0, 1, 0.01) * 0.00001 : (+ ~ *(0 - 1));')
+    assert main(["render", str(faint), "-o", str(tmp_path / "silent.wav")]) == 0
+    assert capsys.readouterr().out.endswith("the sound is silent\n")
+    words = ["match", target, "--synth", str(faint), "--loss", "L1_Spec", "--steps", "1", "-o", str(tmp_path / "out")]
+    assert main(words) == 1
+    assert capsys.readouterr().err.endswith("sonimatch: the best sound found is silent\n")
+    record = strict(tmp_path / "out" / "match.json")
+    assert record["ok"] is False
+    assert record["parameters"]["gain"]["value"] >= 0
+    assert (tmp_path / "out" / "match.wav").exists()
+
+
+def test_landscape_writes_the_curve_of_one_loss(tmp_path, capsys, tone):
+    words = ["landscape", "--synth", tone, "--loss", "L1_Spec", "--num", "5", "-o", str(tmp_path / "out")]
+    assert main([*words, "--parameter", "gain", "--target", "gain=0.775", "freq=300"]) == 0
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == ["tone_gain_L1_Spec.csv", "tone_gain_L1_Spec.png"]
+    assert (out / "tone_gain_L1_Spec.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    header, *rows = csv.reader((out / "tone_gain_L1_Spec.csv").read_text().splitlines())
+    assert header == ["gain", "unit value", "loss", "gradient per unit value"]
+    physical, unit, value, gradient = np.array(rows, float).T
+    np.testing.assert_allclose(physical, [0.1, 0.325, 0.55, 0.775, 1], rtol=1e-6)
+    np.testing.assert_allclose(unit, [0, 0.25, 0.5, 0.75, 1])
+    assert value.argmin() == 3
+    assert (gradient[:3] < 0).all()
+    assert gradient[4] > 0
+    assert "target: freq = 300 Hz, gain = 0.775" in capsys.readouterr().out
+
+
+def test_landscape_of_every_loss(tmp_path, capsys):
+    saw = tmp_path / "saw.dsp"
+    saw.write_text(TONE.replace('hslider("gain", 0.5, 0.1, 1, 0.01)', "0.5"))
+    assert main(["landscape", "--synth", str(saw), "--loss", "all", "--num", "5", "-o", str(tmp_path / "out")]) == 0
+    expected = {f"saw_freq_{loss.name}.csv" for loss in LOSSES} | {"saw_freq_all.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == expected
+    out = capsys.readouterr().out
+    for loss in LOSSES:
+        table = np.loadtxt(tmp_path / "out" / f"saw_freq_{loss.name}.csv", delimiter=",", skiprows=1)
+        assert table.shape == (5, 4)
+        assert np.isfinite(table).all()
+        assert f"  {loss.name}: lowest " in out
+    assert (tmp_path / "out" / "saw_freq_L1_Spec.csv").read_text().startswith("freq (Hz),")
+
+
+# ------------------------------------------------------------------------------------------------- errors
+
+
+def test_a_target_that_is_no_sound(tmp_path, fails):
+    def refused(name: str, reason: str) -> None:
+        error = fails("match", tmp_path / name, "--synth", "hp_noise", "--loss", "L1_Spec", "-o", tmp_path / "out")
+        assert reason in error
+        assert name in error
+        assert not (tmp_path / "out").exists()
+
+    refused("absent.wav", "No such file")
+    (tmp_path / "folder.wav").mkdir()
+    refused("folder.wav", "is a folder")
+    (tmp_path / "empty.wav").touch()
+    refused("empty.wav", "is empty")
+    (tmp_path / "text.wav").write_text("no sound\n" * 99)
+    refused("text.wav", "is not a sound file")
+    sound = np.sin(np.arange(RATE) / 9)
+    broken = sound.copy()
+    broken[3] = np.nan
+    for name, samples, reason in (
+        ("zero.wav", sound[:0], "0 samples"),
+        ("silence.wav", 0 * sound, "is silent"),
+        ("nan.wav", broken, "1 of 44100 samples are not finite"),
+        ("short.wav", sound[:441], "lasts 0.01 s"),
+        ("cancel.wav", np.stack([sound, -sound], 1), "cancel each other"),
+    ):
+        soundfile.write(tmp_path / name, samples, RATE, subtype="FLOAT")
+        refused(name, reason)
+
+
+def test_unknown_names_tell_the_nearest(tmp_path, fails, target, tone):
+    out = tmp_path / "out"
+    error = fails("match", target, "--synth", "bp_niose", "--loss", "L1_Spec", "-o", out)
+    assert "no synth 'bp_niose'; did you mean 'bp_noise'? (there are: bp_noise, " in error
+    assert "did you mean 'SIMSE_Spec'?" in fails("match", target, "--synth", "bp_noise", "--loss", "simse_spec")
+    error = fails("match", target, "--synth", "bp_noise", "--loss", "qqqq", "-o", out)
+    assert "did you mean" not in error
+    assert all(loss.name in error for loss in LOSSES)
+    assert "no synth" in fails("render", "nothing_like_it", "-o", tmp_path / "x.wav")
+    assert "did you mean 'lp_cut'?" in fails("render", "bp_noise", "lp_cutt=3", "-o", tmp_path / "x.wav")
+    assert "did you mean 'all'?" in fails("landscape", "--synth", "hp_noise", "--loss", "al", "-o", out)
+    error = fails("landscape", "--synth", tone, "--loss", "L1_Spec", "--parameter", "frq", "-o", out)
+    assert "no parameter 'frq'; did you mean 'freq'? (there are: freq, gain)" in error
+    error = fails("landscape", "--synth", tone, "--loss", "L1_Spec", "-o", out)
+    assert "choose one with --parameter (freq, gain)" in error
+    assert "'cutt'" in fails("landscape", "--synth", "hp_noise", "--loss", "all", "--target", "cutt=3", "-o", out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("lp_cut=2000", "lp_cut = 2000 is out of range: 50 to 1000 Hz"),
+        ("lp_cut=-1", "out of range"),
+        ("lp_cut=nan", "out of range"),
+        ("lp_cut=inf", "out of range"),
+        ("lp_cut=high", "'high' is not a number"),
+        ("lp_cut=", "'' is not a number"),
+        ("lp_cut", "'lp_cut' is not name=value"),
+        ("=3", "'=3' is not name=value"),
+    ],
+)
+def test_values_that_are_none(tmp_path, fails, word, reason):
+    assert reason in fails("render", "bp_noise", word, "-o", tmp_path / "x.wav")
+    assert reason in fails(
+        "landscape", "--synth", "bp_noise", "--parameter", "hp_cut", "--loss", "all", "--target", word
+    )
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_value_given_twice(tmp_path, fails):
+    assert "lp_cut is given twice" in fails("render", "bp_noise", "lp_cut=100", "lp_cut=200", "-o", tmp_path / "x.wav")
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["render"], ["match"], ["landscape"]])
+def test_help(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith(" ".join(["usage: sonimatch", *command]))
+    assert "examples:" in out
+
+
+def test_words_that_do_not_parse(tmp_path, fails, target):
+    match = ("match", target, "--synth", "bp_noise", "--loss", "L1_Spec", "-o", tmp_path / "out")
+    assert "--steps: -1 is out of range" in fails(*match, "--steps", "-1")
+    assert "--starts: 0 is out of range" in fails(*match, "--starts", "0")
+    assert "--seed: -1 is out of range" in fails(*match, "--seed", "-1")
+    assert "--steps: '1.5' is not a whole number" in fails(*match, "--steps", "1.5")
+    assert "unrecognized arguments: --step5" in fails(*match, "--step5")
+    assert "--num: 1 is out of range" in fails("landscape", "--synth", "hp_noise", "--loss", "all", "--num", "1")
+    assert "--synth, --loss" in fails("match", target)
+    assert "-o" in fails("render", "bp_noise")
+    assert "COMMAND" in fails()
+    assert "invalid choice" in fails("rendr")
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_cannot_be_written(tmp_path, fails, target):
+    (tmp_path / "file").touch()
+    below = tmp_path / "file" / "out"
+    reason = f"cannot write to the folder {below}"
+    assert reason in fails("match", target, "--synth", "bp_noise", "--loss", "L1_Spec", "-o", below)
+    assert reason in fails("landscape", "--synth", "hp_noise", "--loss", "all", "-o", below)
+    assert reason in fails("render", "bp_noise", "-o", below / "x.wav")
+    assert "cannot write to the folder" in fails("render", "bp_noise", "-o", tmp_path / "absent" / "x.wav")
+    assert "must end in .wav" in fails("render", "bp_noise", "-o", tmp_path / "x.mp3")
+    (tmp_path / "folder.wav").mkdir()
+    assert "it is a folder" in fails("render", "bp_noise", "-o", tmp_path / "folder.wav")
+
+
+def test_the_recording_is_not_overwritten(tmp_path, fails, target):
+    recording = tmp_path / "match.wav"
+    recording.write_bytes((tmp_path / "target.wav").read_bytes())
+    error = fails("match", recording, "--synth", "bp_noise", "--loss", "L1_Spec", "--steps", "1", "-o", tmp_path)
+    assert "would be overwritten" in error
+    assert recording.read_bytes() == (tmp_path / "target.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ('process = hslider("x", 0, 0, 1, 0.1', "Faust says: "),
+        ('process = hslider("x", 0, 0, 1, 0.1) <: _, _;', "this program has 0 and 2"),
+        ('process = _ * hslider("x", 0, 0, 1, 0.1);', "this program has 1 and 1"),
+        ("process = 0.5;", "no parameter to match"),
+        ("", "Faust says: "),
+    ],
+)
+def test_programs_that_are_no_synthesizer(tmp_path, fails, target, program, reason):
+    path = tmp_path / "broken.dsp"
+    path.write_text(program)
+    for words in (
+        ("render", path, "-o", tmp_path / "x.wav"),
+        ("match", target, "--synth", path, "--loss", "L1_Spec", "-o", tmp_path / "out"),
+        ("landscape", "--synth", path, "--loss", "all", "-o", tmp_path / "out"),
+    ):
+        error = fails(*words)
+        assert reason in error
+        assert "broken" in error
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_programs_that_cannot_be_read(tmp_path, fails):
+    assert "No such file" in fails("render", tmp_path / "absent.dsp", "-o", tmp_path / "x.wav")
+    (tmp_path / "folder.dsp").mkdir()
+    assert "cannot be read" in fails("render", tmp_path / "folder.dsp", "-o", tmp_path / "x.wav")
+    (tmp_path / "bytes.dsp").write_bytes(b"\xff\xfe\x00")
+    assert "not text" in fails("render", tmp_path / "bytes.dsp", "-o", tmp_path / "x.wav")
+
+
+def test_what_fails_inside_has_status_1(tmp_path, capsys, monkeypatch, tone):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sonimatch.audio.write", full)
+    assert main(["render", tone, "-o", str(tmp_path / "x.wav")]) == 1
+    assert capsys.readouterr().err == "sonimatch: failed: OSError: [Errno 28] No space left on device\n"
+
+
+# ------------------------------------------------------------------------------------------------- the process
+
+
+def test_a_process_exits_with_the_status_and_no_traceback(tmp_path):
+    words = [sys.executable, "-m", "sonimatch", "match", "absent.wav", "--synth", "bp_noise", "--loss", "L1_Spec"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "sonimatch: absent.wav cannot be read: No such file or directory\n"
+
+
+@pytest.mark.xfail(reason="sonimatch/__init__.py imports JAX with the package", strict=True)
+def test_help_does_not_import_jax():
+    program = """\
+import sys
+from sonimatch.__main__ import main
+for words in ["--help"], ["match", "--help"], ["--version"], ["match"]:
+    try:
+        main(words)
+    except SystemExit:
+        pass
+assert "jax" not in sys.modules and "dawdreamer" not in sys.modules, "too much is imported"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: sonimatch" in done.stdout
