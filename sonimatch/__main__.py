@@ -1,7 +1,6 @@
 """The command line: `sonimatch list`, `render`, `match` and `landscape`.
 
 Exit status: 0 done, 1 it failed, 2 what the user gave was wrong, 130 interrupted; errors are one line on stderr.
-JAX takes seconds to import, so it is imported only where a command is about to compute.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def _match(args: argparse.Namespace) -> None:
     from sonimatch import audio
 
     try:
-        samples, rate = audio.read(args.target)  # before JAX: a wrong path is told at once
+        samples, rate = audio.read(args.target)  # before anything is compiled: a wrong path is told at once
     except audio.AudioError as error:
         raise InputError(str(error)) from None
     synth, loss = _synth(args.synth), _loss(args.loss)

@@ -399,20 +399,3 @@ def test_a_process_exits_with_the_status_and_no_traceback(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "sonimatch: absent.wav cannot be read: No such file or directory\n"
-
-
-@pytest.mark.xfail(reason="sonimatch/__init__.py imports JAX with the package", strict=True)
-def test_help_does_not_import_jax():
-    program = """\
-import sys
-from sonimatch.__main__ import main
-for words in ["--help"], ["match", "--help"], ["--version"], ["match"]:
-    try:
-        main(words)
-    except SystemExit:
-        pass
-assert "jax" not in sys.modules and "dawdreamer" not in sys.modules, "too much is imported"
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "usage: sonimatch" in done.stdout
