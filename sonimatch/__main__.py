@@ -224,7 +224,7 @@ def _nearest(kind: str, name: str, legal: Sequence[str], also: str = "") -> str:
     """`name` if it is legal; else the error tells the nearest legal name, and all of them."""
     if name in legal:
         return name
-    near = get_close_matches(name.lower(), {known.lower(): known for known in legal}, 1)
+    near = get_close_matches(name.lower(), {known.lower(): known for known in legal}, 1, cutoff=0.4)
     hint = "".join(f"; did you mean {known!r}?" for known in legal if known.lower() in near)
     raise InputError(f"no {kind} {name!r}{hint} (there are: {', '.join(legal)}{also})")
 
