@@ -207,7 +207,7 @@ def test_rightward_imports_are_seen(module, source, found):
 
 # ---------------------------------------------------------------- texts
 
-MACHINE_PATH = re.compile(r"(?<![\w.~<}*-])/(?:home|root|work|tmp|Users)/\w")
+MACHINE_PATH = re.compile(r"(?<![\w.~<}*-])/(?:home|root|mnt|tmp|Users)/\w")
 UNFINISHED = re.compile(r"\bTODO\b|\bFIXME\b|(?i:coming[ ]soon)")
 STORED_OUTPUT = re.compile(r"data:(?:image/png|audio/[\w-]+);base64,\w{100}|\"output_type\"\s*:")
 RULES = {"machine path": MACHINE_PATH, "unfinished": UNFINISHED, "stored output": STORED_OUTPUT}
@@ -234,7 +234,7 @@ def test_no_tracked_text_breaks_a_rule(rule):
     ("rule", "bad", "good"),
     [
         ("machine path", "open('/home/me/x.wav')", "https://example.org/home/me"),
-        ("machine path", "cd /work/main", "notebooks/work/main"),
+        ("machine path", "cd /mnt/disk", "notebooks/mnt/disk"),
         ("machine path", "x = /tmp/a", "$HOME/tmp/a"),
         ("unfinished", "# TODO: more", "mastodon, TODOS"),
         ("unfinished", "Coming soon!", "soon it is coming"),
