@@ -235,7 +235,7 @@ def test_no_tracked_text_breaks_a_rule(rule):
     [
         ("machine path", "open('/home/me/x.wav')", "https://example.org/home/me"),
         ("machine path", "cd /mnt/disk", "notebooks/mnt/disk"),
-        ("machine path", "x = /tmp/a", "$HOME/tmp/a"),
+        ("machine path", "x = /Users/a", "$HOME/Users/a"),
         ("unfinished", "# TODO: more", "mastodon, TODOS"),
         ("unfinished", "Coming soon!", "soon it is coming"),
         ("stored output", '<img src="data:image/png;base64,' + "A" * 100, "data:image/png;base64, in words"),
