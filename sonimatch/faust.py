@@ -103,6 +103,15 @@ class FaustSynth:
             )
         return _sound(self, theta.astype(jnp.result_type(theta, jnp.float32)))
 
+    def with_noise(self, theta: ArrayLike, seed: ArrayLike) -> jax.Array:
+        """The sound `[num_samples]` with every noise generator started from the whole number `seed`.
+
+        `no.noise` always starts from 0, so that two sounds of one program share their noise sample by sample; with
+        two seeds they do not. Programs without noise are not changed. Not differentiated.
+        """
+        theta = jnp.asarray(theta)
+        return _audio(self, theta.astype(jnp.result_type(theta, jnp.float32)), jnp.asarray(seed, jnp.int32))
+
     def render_native(self, theta: ArrayLike) -> np.ndarray:
         """The sound `[num_samples]` from machine code that libfaust and LLVM make of the same text."""
         with jax.enable_x64(True):
@@ -231,15 +240,16 @@ class _Module:
 
 
 class _JaxProgram(NamedTuple):
-    """The generated class, which of its states are rolled delay lines, and its controls."""
+    """The generated class, which of its states are rolled delay lines and which are noise, and its controls."""
 
     module: Any
     rolled: frozenset[str]
+    noises: tuple[str, ...]
     sliders: tuple[str, ...]
     switches: tuple[str, ...]
     space: ParamSpace
 
-    def render(self, values: jax.Array, sample_rate: int, num_samples: int) -> jax.Array:
+    def render(self, values: jax.Array, sample_rate: int, num_samples: int, seed: ArrayLike = 0) -> jax.Array:
         dsp = self.module(sample_rate)
         state = dsp.initialize(None, num_samples)
         dsp.build_interface(state, None, num_samples)
@@ -253,6 +263,7 @@ class _JaxProgram(NamedTuple):
             return lines(state, lambda line: line.samples), output[0]
 
         state = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.int32 if isinstance(leaf, int) else None), state)
+        state |= {name: jnp.full_like(state[name], seed) for name in self.noises}
         state = lines(state, list)
         moving = {name for name, value in tick(dict(state))[0].items() if value is not state[name]}
         start = {name: state[name] for name in moving}
@@ -282,22 +293,23 @@ def _compile_jax(synth: FaustSynth) -> _JaxProgram:
     return _JaxProgram(
         module=module,
         rolled=frozenset(re.findall(r'jnp\.roll\(state\["(\w+)"\]', code)),
+        noises=tuple(re.findall(r'\(1103515245 \* state\["(\w+)"\]\[1\]\) \+ 12345', code)),  # no.noise
         sliders=tuple(slider["varname"] for slider in sliders),
         switches=tuple(switch["varname"] for switch in switches),
         space=_space(synth.name, sliders),
     )
 
 
-def _render(synth: FaustSynth, theta: jax.Array) -> jax.Array:
+def _render(synth: FaustSynth, theta: jax.Array, seed: ArrayLike = 0) -> jax.Array:
     """The sound `[num_samples]`, differentiable in either mode through the recursion itself."""
     program = _compile_jax(synth)
-    return program.render(synth.space.to_physical(theta), synth.sample_rate, synth.num_samples)
+    return program.render(synth.space.to_physical(theta), synth.sample_rate, synth.num_samples, seed)
 
 
 @partial(jax.jit, static_argnums=0)
-def _audio(synth: FaustSynth, theta: jax.Array) -> jax.Array:
+def _audio(synth: FaustSynth, theta: jax.Array, seed: ArrayLike = 0) -> jax.Array:
     with jax.enable_x64(synth.precision == "double"):
-        return _render(synth, theta.astype(float)).astype(theta.dtype)
+        return _render(synth, theta.astype(float), seed).astype(theta.dtype)
 
 
 @partial(jax.jit, static_argnums=0)

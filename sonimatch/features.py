@@ -52,9 +52,7 @@ class STFT:
             raise ValueError(f"audio is {audio.dtype}{list(audio.shape)}; it must be float [samples]")
         if audio.size < least:
             raise ValueError(f"audio has {audio.size} samples; this STFT needs at least {least}")
-        audio = jnp.pad(audio, self.pad, mode="reflect")
-        starts = np.arange(0, audio.size - self.window_length + 1, self.hop_length)
-        frames = audio[starts[:, None] + np.arange(self.window_length)]
+        frames = _frames(jnp.pad(audio, self.pad, mode="reflect"), self.window_length, self.hop_length)
         return _magnitude(jnp.fft.rfft(frames * jnp.asarray(self.window, audio.dtype), self.fft_length))
 
 
@@ -68,6 +66,15 @@ RELEASED_STFT = STFT(fft_length=512, pad=256)
 """What the released code of the study computes: an FFT of 512 over the first 512 samples of a windowed frame
 of 600, so that the window breaks off at 0.198 instead of falling to 0. One second at 44.1 kHz: 441 x 257.
 """
+
+
+def _frames(audio: jax.Array, length: int, hop: int) -> jax.Array:
+    """`frames[t] = audio[t hop : t hop + length]`, put together from blocks of one hop: quicker than a gather, and its
+    derivative needs no scatter."""
+    count, blocks = 1 + (audio.size - length) // hop, -(-length // hop)
+    size = (count + blocks - 1) * hop
+    rows = jnp.pad(audio, (0, max(0, size - audio.size)))[:size].reshape(-1, hop)
+    return jnp.concatenate([rows[k : k + count] for k in range(blocks)], axis=1)[:, :length]
 
 
 def _magnitude(spectrum: jax.Array) -> jax.Array:

@@ -7,11 +7,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from sonimatch.features import STFT, mel_filterbank
 
 
-def P_loss(theta: jax.Array, theta_true: jax.Array, released: bool = False) -> jax.Array:
+def P_loss(theta: ArrayLike, theta_true: ArrayLike, released: bool = False) -> jax.Array:
     """Distance of parameters in the unit cube, `[..., P]` and `[..., P]` to `[...]`.
 
     Published: `mean_p |θ_p - θ*_p|`. With `released`, what the code of the study computes: the Euclidean norm

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from sonimatch.features import PAPER_STFT, STFT, envelope
 
+_VECTOR = 16  # lanes of the widest vector unit, in single precision
 _WALL = 1e30  # stands for infinity outside the grid: sums and differences of walls stay finite
 
 
@@ -35,25 +36,27 @@ def _(gamma, primals, tangents):
 
 
 def _forward(cost: jax.Array, gamma: float) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    """The value, and for each cell the probabilities that an alignment enters it from above, from the left
-    and along the diagonal. Skewed layout: row `k` is the anti-diagonal `i + j = k`, whose cells do not depend
-    on each other; lane 0 stands for the wall in front of the first row of the grid.
+    """The value, and for each cell the probabilities that an alignment enters it from above and from the left.
+
+    Skewed layout: row `k` is the anti-diagonal `i + j = k`, whose cells do not depend on each other, lane `i`; a whole
+    number of vectors of lanes, all but the first `n` of them walls.
     """
     n, m = cost.shape
-    walled = jnp.pad(cost, ((1, 0), (0, n)), constant_values=_WALL)
-    skewed = walled.ravel()[1:-n].reshape(n + 1, n + m - 1).T
+    walled = jnp.pad(cost, ((0, 0), (0, n)), constant_values=_WALL)
+    skewed = walled.ravel()[:-n].reshape(n, n + m - 1).T
+    skewed = jnp.pad(skewed, ((0, 0), (0, -n % _VECTOR)), constant_values=_WALL)
 
     def step(carry, costs):
-        before, left = carry
-        above, diagonal = jnp.roll(left, 1), jnp.roll(before, 1)
+        diagonal, left = carry
+        above = jnp.concatenate([jnp.full(1, _WALL, cost.dtype), left[:-1]])
         least = jnp.minimum(jnp.minimum(above, left), diagonal)
         weights = [jnp.exp((least - r) / gamma) for r in (above, left, diagonal)]
         total = weights[0] + weights[1] + weights[2]
-        return (left, costs + least - gamma * jnp.log(total)), tuple(w / total for w in weights)
+        return (above, costs + least - gamma * jnp.log(total)), (weights[0] / total, weights[1] / total)
 
-    wall = jnp.full(n + 1, _WALL, cost.dtype)
+    wall = jnp.full(skewed.shape[1], _WALL, cost.dtype)
     (_, last), steps = jax.lax.scan(step, (wall.at[0].set(0), wall), skewed)
-    return last[-1], steps
+    return last[n - 1], steps
 
 
 def _expected_alignment(steps: tuple[jax.Array, ...], n: int, m: int) -> jax.Array:
@@ -63,12 +66,15 @@ def _expected_alignment(steps: tuple[jax.Array, ...], n: int, m: int) -> jax.Arr
 
     def step(carry, weights):
         here, behind = carry
-        above, left, diagonal = (here * w for w in weights)
-        return (behind + left + jnp.roll(above, -1), jnp.roll(diagonal, -1)), here
+        above, left = (here * weight for weight in weights)
+        diagonal = jnp.maximum(here - above - left, 0)
+        rest = jnp.zeros(1, here.dtype)
+        lifted, diagonal = (jnp.concatenate([lane[1:], rest]) for lane in (above, diagonal))
+        return (behind + left + lifted, diagonal), here
 
-    end = jnp.zeros_like(steps[0][0]).at[-1].set(1)
+    end = jnp.zeros_like(steps[0][0]).at[n - 1].set(1)
     _, skewed = jax.lax.scan(step, (end, jnp.zeros_like(end)), steps, reverse=True)
-    return jnp.pad(skewed.T.ravel(), (1, n)).reshape(n + 1, n + m)[1:, :m]
+    return jnp.pad(skewed[:, :n].T.ravel(), (0, n)).reshape(n, n + m)[:, :m]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ class RMSProp:
     With `bounded` each step ends inside `[-1, 1]`; without, as published, a parameter may leave the range, where
     the synthesizer's gradient is zero, and not return.
     A non-finite value or gradient leaves the point where it is.
+    Without momentum, a point with zero gradient is left never again: from there on nothing is computed.
     Shown in notebooks/one_match.md.
     """
 
@@ -51,13 +53,19 @@ class RMSProp:
 
     def init(self, theta: jax.Array, key: jax.Array) -> Any:
         nu = 2 * theta - 1
-        return nu, self._update.init(nu)
+        nothing = jnp.full_like(theta[0], jnp.nan)
+        return nu, self._update.init(nu), Trajectory(theta, nothing, nothing), jnp.array(False)
 
     def step(self, state: Any, objective: Objective, key: jax.Array) -> tuple[Any, Trajectory]:
-        nu, memory = state
+        state = jax.lax.cond(state[-1], lambda state: state, partial(self._move, objective), state)
+        return state, state[2]
+
+    def _move(self, objective: Objective, state: Any) -> Any:
+        nu, memory, _, _ = state
         value, gradient = jax.value_and_grad(lambda nu: objective((nu + 1) / 2))(nu)
         here = Trajectory(theta=(nu + 1) / 2, value=value, grad_norm=jnp.linalg.norm(gradient))
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-        move, memory = self._update.update(jnp.where(finite, gradient, 0.0), memory)
+        gradient = jnp.where(finite, gradient, 0.0)
+        move, memory = self._update.update(gradient, memory)
         after = jnp.where(finite, nu + jnp.asarray(move), nu)
-        return (jnp.clip(after, -1.0, 1.0) if self.bounded else after, memory), here
+        return jnp.clip(after, -1.0, 1.0) if self.bounded else after, memory, here, jnp.all(gradient == 0)

@@ -1,0 +1,608 @@
+"""The study: synths × losses × trials, drawn, run, stored and read back.
+
+An `Experiment` says everything that is run. `run` does it chunk by chunk, on all cores, and can be killed at any
+moment and called again; the outcome is one file, a `Study`.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+from importlib import metadata
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from zlib import crc32
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from sonimatch.audio import replacing
+from sonimatch.losses import LOSSES, RELEASED_LOSSES
+from sonimatch.match import match_all
+from sonimatch.metrics import MSS, PAPER_MSS, RELEASED_MSS, P_loss
+from sonimatch.search import RMSProp
+from sonimatch.synths import RELEASED_SYNTHS, SYNTHS
+from sonimatch.types import Loss, Problem, Search, Synth
+
+_CHUNK = 20  # trials that are stored together: what a kill can cost, per worker
+_LANES = 64  # trials side by side on an accelerator; on a CPU they run one after another
+_PACKAGES = ("sonimatch", "jax", "jaxlib", "numpy", "optax", "dawdreamer")
+
+
+class StudyError(ValueError):
+    """A study that cannot be run or read as asked; the message names the file or the setting."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that a study is: nothing that changes a number is set elsewhere.
+
+    Trial `i` of a synth has a target, a start and a noise of its own, drawn from `seed`, the name of the synth and
+    `i` alone, so that it is the same in whatever order, company, process or year it is run. With `paired` (the
+    default) the losses meet the same targets and starts; without, each draws its own, as in the published study.
+
+    - `search`, `steps`: every trial is searched for `steps` updates.
+    - `keep`: the point that is scored: the "last" one, as published, or the one of "best" (lowest) loss.
+    - `score`: the multi-scale spectral distance of target and kept point.
+    - `released_p_loss`: which `P_loss`.
+    - `shared_noise`: target and candidate use the same pseudo-random noise, sample by sample. If not, the target's
+      noise is its own.
+    - `whole_targets`, `whole_starts`: parameters, as "synth.parameter", that are drawn as whole numbers: targets
+      rounded down, starts from all whole numbers of the range.
+
+    `ValueError` for settings that make no experiment. Shown in notebooks/experiment.md.
+    """
+
+    name: str
+    synths: tuple[Synth, ...] = SYNTHS[:4]
+    losses: tuple[Loss, ...] = LOSSES
+    search: Search = RMSProp()  # noqa: RUF009 (frozen)
+    steps: int = 200
+    trials: int = 300
+    seed: int = 0
+    keep: Literal["last", "best"] = "last"
+    score: MSS = PAPER_MSS
+    released_p_loss: bool = False
+    paired: bool = True
+    shared_noise: bool = True
+    whole_targets: tuple[str, ...] = ()
+    whole_starts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for setting, least in {"steps": 1, "trials": 1, "seed": 0}.items():
+            if not getattr(self, setting) >= least:
+                raise ValueError(f"{setting} is {getattr(self, setting)}; it must be at least {least}")
+        if self.keep not in ("last", "best"):
+            raise ValueError(f"keep is {self.keep!r}; it must be 'last' or 'best'")
+        for kind in ("synths", "losses"):
+            names = [thing.name for thing in getattr(self, kind)]
+            if not names or len({*names}) < len(names):
+                raise ValueError(f"{kind} are {', '.join(names) or 'none'}; there must be some, of different names")
+        known = {f"{synth.name}.{parameter}" for synth in SYNTHS + self.synths for parameter in synth.space.names}
+        for name in self.whole_targets + self.whole_starts:
+            if name not in known:
+                raise ValueError(f"no parameter {name!r} (there are: {', '.join(sorted(known))})")
+
+    @property
+    def pairs(self) -> tuple[tuple[Synth, Loss], ...]:
+        """Every synth with every loss, synth by synth."""
+        return tuple((synth, loss) for synth in self.synths for loss in self.losses)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of it as plain values for JSON; a synth is its name, its rates and the hash of its program."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    def draw(self, synth: Synth, loss: Loss, trials: Sequence[int]) -> Problem:
+        """The problems of some trials, every array with a leading axis."""
+        key = jax.random.fold_in(jax.random.key(self.seed), crc32(synth.name.encode()))
+        if not self.paired:
+            key = jax.random.fold_in(key, crc32(loss.name.encode()))
+        names = [f"{synth.name}.{parameter}" for parameter in synth.space.names]
+        whole = tuple(tuple(name in some for name in names) for some in (self.whole_targets, self.whole_starts))
+        one = partial(_draw, synth, whole, self.shared_noise, key)
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, trials))
+
+
+PAPER = Experiment(name="paper")
+"""The published text: its listings, transforms and measures, computed in double precision where it matters."""
+
+RELEASED = Experiment(
+    name="released",
+    synths=tuple(replace(synth, precision="single") for synth in RELEASED_SYNTHS),
+    losses=RELEASED_LOSSES,
+    score=RELEASED_MSS,
+    released_p_loss=True,
+    whole_targets=(
+        "bp_noise.lp_cut", "bp_noise.hp_cut", "add_sinesaw.saw_freq", "add_sinesaw.sine_freq",
+        "noise_am.modulator", "sinesaw_am.carrier", "sinesaw_am.amp",
+    ),
+    whole_starts=(
+        "bp_noise.lp_cut", "bp_noise.hp_cut", "add_sinesaw.saw_freq", "add_sinesaw.sine_freq", "sinesaw_am.carrier",
+    ),
+)  # fmt: skip
+"""What the released code of the study ran: programs and ranges, single precision, whole-numbered draws, the STFT that
+breaks off, clipping before SIMSE, the scattering weights of kymatio 0.3.0, P-loss and MSS as computed there. Losses
+are paired, which the released code does not do: set `paired=False` for that."""
+
+PRESETS = (PAPER, RELEASED)
+
+
+class Trials(NamedTuple):
+    """The trials of one synth and loss: `theta_true [n, P]`, and of the search `theta [n, T, P]`, `value [n, T]`,
+    `grad_norm [n, T]` (entry `t` before update `t`), whether all of it was finite `ok [n]`, which entry was kept
+    `kept [n]`, and the `MSS [n]` of its sound."""
+
+    theta_true: np.ndarray
+    theta: np.ndarray
+    value: np.ndarray
+    grad_norm: np.ndarray
+    ok: np.ndarray
+    kept: np.ndarray
+    MSS: np.ndarray
+
+    @property
+    def start(self) -> np.ndarray:
+        """Where the search began, `[n, P]`."""
+        return self.theta[:, 0]
+
+    @property
+    def end(self) -> np.ndarray:
+        """The point that was kept, `[n, P]`."""
+        return self.theta[np.arange(len(self.kept)), self.kept]
+
+    @property
+    def out_of_range(self) -> np.ndarray:
+        """Whether any parameter of the kept point lies outside the unit cube, `[n]`."""
+        return np.any((self.end < 0) | (self.end > 1), axis=-1)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study: its `settings`, its `provenance`, and the `Trials` of each `(synth, loss)` by name."""
+
+    settings: dict[str, Any]
+    provenance: dict[str, Any]
+    trials: Mapping[tuple[str, str], Trials]
+
+    @property
+    def synths(self) -> tuple[str, ...]:
+        return tuple(synth["name"] for synth in self.settings["synths"])
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        return tuple(loss["name"] for loss in self.settings["losses"])
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 of settings and arrays: equal for equal outcomes, whatever the machine's clock said."""
+        return _checksum(self.settings, _flat(self.trials))
+
+    def P_loss(self, synth: str, loss: str, when: Literal["end", "start"] = "end", released: bool | None = None,
+               clip: bool = False) -> np.ndarray:  # fmt: skip
+        """`metrics.P_loss` of every trial, `[n]`; `released=None` takes the definition of the study.
+
+        With `clip` parameters outside the unit cube count as its nearest end, which is what is heard.
+        """
+        trials = self.trials[synth, loss]
+        theta = getattr(trials, when)
+        released = bool(self.settings["released_p_loss"] if released is None else released)
+        return np.asarray(P_loss(np.clip(theta, 0, 1) if clip else theta, trials.theta_true, released))
+
+    def scores(
+        self,
+        synth: str,
+        loss: str,
+        metric: Literal["P_loss", "MSS"] = "P_loss",
+        non_finite: Literal["worst", "drop"] | float = "worst",
+        out_of_range: Literal["keep", "clip", "drop"] = "keep",
+    ) -> np.ndarray:
+        """The scores of a pair as they enter statistics, `[n]` or fewer, smaller is better, all finite.
+
+        `non_finite`: a score that is not finite becomes the "worst" finite one of the pair, or a number (the released
+        analysis puts 2 for P-loss), or the trial is left out ("drop"). `out_of_range`: a trial that ended outside the
+        range stays ("keep"), is scored at the nearest end of the range ("clip"; MSS is that already), or left out.
+        """
+        if metric not in ("P_loss", "MSS"):
+            raise ValueError(f"metric is {metric!r}; it must be 'P_loss' or 'MSS'")
+        if out_of_range not in ("keep", "clip", "drop"):
+            raise ValueError(f"out_of_range is {out_of_range!r}; it must be 'keep', 'clip' or 'drop'")
+        if isinstance(non_finite, str) and non_finite not in ("worst", "drop"):
+            raise ValueError(f"non_finite is {non_finite!r}; it must be 'worst', 'drop' or a number")
+        trials = self.trials[synth, loss]
+        score = trials.MSS if metric == "MSS" else self.P_loss(synth, loss, clip=out_of_range == "clip")
+        keep = ~trials.out_of_range if out_of_range == "drop" else np.full(len(score), True)
+        finite = np.isfinite(score)
+        if not (finite & keep).any():
+            raise ValueError(f"{synth}, {loss}: no trial has a finite {metric}, with out_of_range={out_of_range!r}")
+        if non_finite == "drop":
+            return score[keep & finite]
+        return np.where(finite, score, score[finite].max() if non_finite == "worst" else non_finite)[keep]
+
+    def summary(self, solved: float = 0.05) -> list[dict[str, Any]]:
+        """A row for each pair: means and standard errors of the scores, the share of trials of a P-loss of `solved` or
+        less, and how many ended out of range, were not finite on the way, or have no finite score."""
+        rows = []
+        for (synth, loss), trials in self.trials.items():
+            start, end = (self.P_loss(synth, loss, when) for when in ("start", "end"))
+            row: dict[str, Any] = {"synth": synth, "loss": loss, "trials": len(end), "P_loss_start": start.mean()}
+            for metric, score in {"P_loss": end, "MSS": trials.MSS}.items():
+                score = score[np.isfinite(score)]
+                row[metric] = score.mean() if score.size else np.nan
+                row[f"{metric}_se"] = score.std(ddof=1) / np.sqrt(score.size) if score.size > 1 else np.nan
+            row |= {
+                "solved": (end <= solved).mean(),
+                "out_of_range": int(trials.out_of_range.sum()),
+                "not_finite": int((~trials.ok).sum()),
+                "no_score": int((~np.isfinite(trials.MSS)).sum()),
+            }
+            rows.append(row)
+        return rows
+
+
+# ------------------------------------------------------------------------------------------------------ one trial
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _draw(synth: Any, whole: tuple[tuple[bool, ...], ...], shared_noise: bool, key: jax.Array, trial: int) -> Problem:
+    target_key, start_key, noise_key, search_key = jax.random.split(jax.random.fold_in(key, trial), 4)
+    truth, start = (synth.space.sample(key, 1)[0] for key in (target_key, start_key))
+    low, high = np.array(synth.space.low), np.array(synth.space.high)
+    rounded = synth.space.to_unit(jnp.floor(synth.space.to_physical(truth)))
+    truth = jnp.where(np.array(whole[0]), jnp.clip(rounded, 0, 1), truth)
+    drawn = synth.space.to_unit(low + jnp.minimum(jnp.floor(start * (high - low + 1)), high - low))
+    start = jnp.where(np.array(whole[1]), jnp.clip(drawn, 0, 1), start)
+    if shared_noise:
+        target = synth(truth)
+    else:
+        target = synth.with_noise(truth, jax.random.randint(noise_key, (), 1, 2**31 - 1, jnp.int32))
+    return Problem(target=target, theta_true=truth, theta_init=start, key=search_key)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _score(synth: Synth, score: MSS, target: jax.Array, theta: jax.Array) -> jax.Array:
+    return score(target, synth(theta))
+
+
+def solve(experiment: Experiment, synth: Synth, loss: Loss, trials: Sequence[int]) -> Trials:
+    """Run some trials of a pair here and now; the outcome of a trial does not depend on the others."""
+    lanes = 1 if jax.default_backend() == "cpu" else _LANES
+    parts = []
+    for first in range(0, len(trials), lanes):
+        batch = list(trials[first : first + lanes])
+        problems = experiment.draw(synth, loss, batch + batch[-1:] * (lanes - len(batch)))  # one shape, one program
+        path = match_all(synth, loss, problems, experiment.search, experiment.steps)
+        values = np.asarray(path.trajectory.value)
+        best = np.where(np.isfinite(values), values, np.inf).argmin(1)
+        kept = best if experiment.keep == "best" else np.full(lanes, values.shape[1] - 1)
+        theta = np.asarray(path.trajectory.theta)
+        ends = zip(problems.target, theta[np.arange(lanes), kept], strict=True)
+        score = [_score(synth, experiment.score, target, end) for target, end in ends]
+        whole = Trials(np.asarray(problems.theta_true), theta, values, np.asarray(path.trajectory.grad_norm),
+                       np.asarray(path.ok), kept.astype(np.int16), np.array(score, np.float32))  # fmt: skip
+        parts.append(Trials(*(array[: len(batch)] for array in whole)))
+    return Trials(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _solve(experiment: Experiment, pair: int, first: int, stop: int) -> tuple[int, int, Trials]:
+    return pair, first, solve(experiment, *experiment.pairs[pair], range(first, stop))
+
+
+# -------------------------------------------------------------------------------------------------------- the run
+
+
+def run(
+    experiment: Experiment,
+    folder: str | os.PathLike[str],
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    report: Callable[[str], object] | None = None,
+) -> Study:
+    """Run an experiment to its end and write `folder/<name>.npz`; what an earlier call finished is not run again.
+
+    Each finished chunk of trials is written at once to `folder/<name>.parts/`, which goes when the study is complete.
+    Kill the process at any moment and call `run` again: it continues, and the outcome is the same to the last bit. A
+    damaged chunk is named, and run again. More trials of the same experiment continue it, too.
+
+    `executor` is any `concurrent.futures.Executor`; without one, `workers` processes of one core each (default: the
+    cores of this machine; on an accelerator, this process). A worker that dies is replaced.
+    `report` gets the messages, a line each; by default they appear above the progress bar.
+    Raises `StudyError` when the folder holds another experiment of the same name.
+    """
+    folder = Path(folder)
+    parts, say = folder / f"{experiment.name}.parts", report or partial(tqdm.write, file=sys.stderr)
+    clock = _Clock(parts / "seconds.json")
+    _claim(experiment, parts / "experiment.json")
+    done, todo = _inventory(experiment, parts, say)
+    total = len(experiment.pairs) * experiment.trials
+    left = [experiment.trials] * len(experiment.pairs)
+    for pair, _, stop_minus_first in done:
+        left[pair] -= stop_minus_first
+    with tqdm(total=total, initial=total - sum(left), disable=not progress, desc=experiment.name, unit="trial") as bar:
+        for pair, first, trials in _results(experiment, todo, executor, workers, say):
+            _write(parts / f"{pair:03d}-{first:06d}.npz", experiment.settings, trials._asdict())
+            clock.save()
+            left[pair] -= len(trials.ok)
+            bar.update(len(trials.ok))
+            if not left[pair]:
+                synth, loss = experiment.pairs[pair]
+                say(f"{synth.name}, {loss.name}: {experiment.trials} trials done")
+    study = _assemble(experiment, parts, clock.seconds, workers)
+    save(study, folder / f"{experiment.name}.npz")
+    for file in parts.iterdir():
+        file.unlink()
+    parts.rmdir()
+    return study
+
+
+def progress(experiment: Experiment, folder: str | os.PathLike[str]) -> list[tuple[str, str, int]]:
+    """How many trials of each pair are stored: `(synth, loss, trials)`."""
+    folder = Path(folder)
+    counts = dict.fromkeys(range(len(experiment.pairs)), 0)
+    if (folder / f"{experiment.name}.parts").is_dir():
+        for pair, _, number in _inventory(experiment, folder / f"{experiment.name}.parts", lambda _: None)[0]:
+            counts[pair] += number
+    elif (folder / f"{experiment.name}.npz").is_file():
+        study = load(folder / f"{experiment.name}.npz")
+        return [(synth, loss, len(trials.ok)) for (synth, loss), trials in study.trials.items()]
+    return [(synth.name, loss.name, counts[i]) for i, (synth, loss) in enumerate(experiment.pairs)]
+
+
+def verify(
+    study: Study, experiment: Experiment, per_pair: int = 1, seed: int = 0
+) -> list[tuple[str, str, int, float, float]]:
+    """Run a random sample of stored trials again: `(synth, loss, trial, early, end)` for each.
+
+    `early` is the largest difference of `theta` over the first ten steps, `end` that of the kept points; both are 0
+    on the machine that made the study. On another one, rounding differs, and a search that stands on the edge of two
+    basins may end elsewhere. Raises `StudyError` when the study is of another experiment.
+    """
+    wanted = replace(experiment, trials=study.settings["trials"]).settings
+    if different := [name for name in wanted if wanted[name] != study.settings.get(name)]:
+        raise StudyError(f"the record differs from {experiment.name} in: {', '.join(different)}")
+    rng, todo, rows = np.random.default_rng(seed), [], []
+    for pair in range(len(experiment.pairs)):
+        sample = rng.choice(study.settings["trials"], min(per_pair, study.settings["trials"]), replace=False)
+        todo += [(pair, int(trial), int(trial) + 1) for trial in sorted(sample)]
+    for pair, trial, again in sorted(_results(experiment, todo, None, None, print), key=lambda result: result[:2]):
+        synth, loss = (thing.name for thing in experiment.pairs[pair])
+        stored = study.trials[synth, loss]
+        early = np.abs(again.theta[0, :11] - stored.theta[trial, :11]).max()
+        rows.append((synth, loss, trial, float(early), float(np.abs(again.end[0] - stored.end[trial]).max())))
+    return rows
+
+
+def _results(
+    experiment: Experiment, todo: list[tuple[int, int, int]], executor: Executor | None, workers: int | None, say: Any
+) -> Iterator[tuple[int, int, Trials]]:
+    """The chunks in the order in which they are ready."""
+    if executor is not None:
+        yield from _gather(executor, experiment, todo)
+        return
+    if workers is None and jax.default_backend() != "cpu":  # an accelerator is not shared between processes
+        yield from (_solve(experiment, *chunk) for chunk in todo)
+        return
+    waiting, deaths = {chunk[:2]: chunk for chunk in todo}, 0
+    while waiting:
+        with _pool(workers or len(_cores())) as pool:
+            try:
+                for result in _gather(pool, experiment, list(waiting.values())):
+                    deaths = 0
+                    del waiting[result[:2]]
+                    yield result
+            except BrokenExecutor:
+                deaths += 1
+                if deaths > 2:
+                    raise
+                say("a worker died; its chunk is run again")
+
+
+def _gather(
+    executor: Executor, experiment: Experiment, todo: list[tuple[int, int, int]]
+) -> Iterator[tuple[int, int, Trials]]:
+    futures = [executor.submit(_solve, experiment, *chunk) for chunk in todo]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    spawn = multiprocessing.get_context("spawn")  # JAX has threads, which a fork would lose
+    with ProcessPoolExecutor(workers, spawn, _start_worker, (os.getpid(),)) as pool:
+        yield pool
+
+
+def _start_worker(parent: int) -> None:
+    """One core for each worker, and none that outlives a killed parent."""
+    os.environ["NPROC"] = "1"  # XLA's thread pool
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _cores() -> range:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return range(len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+class _Clock:
+    """Seconds of work on a study, over all its runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.start = path, time.monotonic()
+        self.before = json.loads(path.read_text()) if path.is_file() else 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.start
+
+    def save(self) -> None:
+        with replacing(self.path) as file:
+            file.write(json.dumps(self.seconds).encode())
+
+
+# ---------------------------------------------------------------------------------------------------- the storage
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "source_sha256"):
+        rates = {name: getattr(value, name) for name in ("sample_rate", "num_samples", "precision")}
+        return {"name": value.name, "sha256": value.source_sha256, "space": _plain(value.space)} | rates
+    if hasattr(value, "__dataclass_fields__"):
+        return {"type": type(value).__name__} | {name: _plain(item) for name, item in asdict(value).items()}
+    return value
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def _checksum(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    digest = sha256(_text(settings).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], **more: Any) -> None:
+    header = {"settings": settings, "checksum": _checksum(settings, arrays)} | more
+    everything: dict[str, Any] = {"header": np.frombuffer(_text(header).encode(), np.uint8), **arrays}
+    content = BytesIO()
+    np.savez_compressed(content, **everything)
+    with replacing(path) as file:
+        file.write(content.getbuffer())
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and arrays of a file that is whole; `StudyError` for one that is not."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = json.loads(arrays.pop("header").tobytes())
+        if _checksum(header["settings"], arrays) != header["checksum"]:
+            raise ValueError("the checksum does not fit")
+    except FileNotFoundError:
+        raise StudyError(f"{path}: there is no such file") from None
+    except Exception as error:  # a damaged archive can fail in any way
+        raise StudyError(f"{path} is damaged: {error or type(error).__name__}") from None
+    return header, arrays
+
+
+def _claim(experiment: Experiment, path: Path) -> None:
+    """Make the folder of this experiment, or find that it is; the number of trials may grow."""
+    settings = experiment.settings
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        stored = json.loads(path.read_text())
+        if different := [name for name in settings if name != "trials" and settings[name] != stored.get(name)]:
+            raise StudyError(
+                f"{path.parent} holds another experiment named {experiment.name}: "
+                f"it differs in {', '.join(different)}; choose another folder or delete that one"
+            )
+    with replacing(path) as file:
+        file.write(_text(settings).encode())
+
+
+def _inventory(
+    experiment: Experiment, parts: Path, say: Callable[[str], object]
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """The chunks that are stored, `(pair, first, number)`, and those still to be run, `(pair, first, stop)`."""
+    done, todo = [], []
+    for pair in range(len(experiment.pairs)):
+        for first in range(0, experiment.trials, _CHUNK):
+            stop, path = min(first + _CHUNK, experiment.trials), parts / f"{pair:03d}-{first:06d}.npz"
+            if path.exists():
+                try:
+                    number = len(_read(path)[1]["ok"])
+                except StudyError as error:
+                    say(f"{error}; it is run again")
+                    number = 0
+                if number == stop - first:
+                    done.append((pair, first, number))
+                    continue
+            todo.append((pair, first, stop))
+    return done, todo
+
+
+def _assemble(experiment: Experiment, parts: Path, seconds: float, workers: int | None) -> Study:
+    trials = {}
+    for pair, (synth, loss) in enumerate(experiment.pairs):
+        chunks = [_read(parts / f"{pair:03d}-{first:06d}.npz")[1] for first in range(0, experiment.trials, _CHUNK)]
+        whole = (np.concatenate([chunk[name] for chunk in chunks]) for name in Trials._fields)
+        trials[synth.name, loss.name] = Trials(*whole)
+    provenance = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "workers": workers or len(_cores()),
+        "cores": len(_cores()),
+        "device": f"{jax.devices()[0].platform}, {jax.devices()[0].device_kind}, {platform.machine()}",
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
+    }
+    return Study(experiment.settings, provenance, trials)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this module lies in, with `+` when files of it were changed."""
+    git = partial(subprocess.run, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    try:
+        changed = git(["git", "status", "--porcelain", "--untracked-files=no", "--", ".", "../faust"]).stdout.strip()
+        return git(["git", "rev-parse", "HEAD"]).stdout.strip() + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):  # not a checkout
+        return None
+
+
+def _flat(trials: Mapping[tuple[str, str], Trials]) -> dict[str, np.ndarray]:
+    arrays = {pair: some._asdict() for pair, some in trials.items()}
+    return {f"{synth}/{loss}/{name}": array for (synth, loss), a in arrays.items() for name, array in a.items()}
+
+
+def save(study: Study, path: str | os.PathLike[str]) -> None:
+    """Write a study to one `.npz` file, all or nothing."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, study.settings, _flat(study.trials), provenance=study.provenance)
+
+
+def load(path: str | os.PathLike[str]) -> Study:
+    """Read a study that `run` or `save` wrote; `StudyError` when it is missing or damaged."""
+    header, arrays = _read(Path(path))
+    pairs = dict.fromkeys((name.split("/")[0], name.split("/")[1]) for name in arrays)
+    trials = {pair: Trials(*(arrays["/".join((*pair, name))] for name in Trials._fields)) for pair in pairs}
+    return Study(header["settings"], header["provenance"], trials)
