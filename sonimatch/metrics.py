@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -59,10 +59,14 @@ class MSS:
         return score
 
     def _spectrogram(self, stft: STFT, sound: jax.Array) -> jax.Array:
-        spectrogram = stft(sound / (jnp.abs(sound) if self.peak_of_magnitude else sound).max())
+        alike = [other.fft_length for other in self.stfts if replace(other, fft_length=stft.fft_length) == stft]
+        longest = max(alike) if min(alike) >= stft.window_length else stft.fft_length
+        step, rest = divmod(longest, stft.fft_length)  # frames padded further have the same bins, and more between them
+        stft, step = (stft, 1) if rest else (replace(stft, fft_length=longest), step)
+        spectrogram = stft(sound / (jnp.abs(sound) if self.peak_of_magnitude else sound).max())[:, ::step]
         if self.n_mels is None:
             return spectrogram
-        bank = mel_filterbank(self.sample_rate, stft.fft_length, self.n_mels, 60.0, self.sample_rate / 2)
+        bank = mel_filterbank(self.sample_rate, stft.fft_length // step, self.n_mels, 60.0, self.sample_rate / 2)
         return jnp.matmul(spectrogram, jnp.asarray(bank, sound.dtype), precision="highest")
 
 
