@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import platform
+import signal
 import subprocess
 import sys
 import threading
@@ -36,7 +37,8 @@ from sonimatch.audio import replacing
 from sonimatch.losses import LOSSES, RELEASED_LOSSES
 from sonimatch.match import match_all
 from sonimatch.metrics import MSS, PAPER_MSS, RELEASED_MSS, P_loss
-from sonimatch.search import RMSProp
+from sonimatch.search import SEARCHES, RMSProp
+from sonimatch.space import ParamSpace
 from sonimatch.synths import RELEASED_SYNTHS, SYNTHS
 from sonimatch.types import Loss, Problem, Search, Synth
 
@@ -90,6 +92,8 @@ class Experiment:
                 raise ValueError(f"{setting} is {getattr(self, setting)}; it must be at least {least}")
         if self.keep not in ("last", "best"):
             raise ValueError(f"keep is {self.keep!r}; it must be 'last' or 'best'")
+        if not self.name or Path(self.name).name != self.name:
+            raise ValueError(f"name is {self.name!r}; it must be the name of a file, without folders")
         for kind in ("synths", "losses"):
             names = [thing.name for thing in getattr(self, kind)]
             if not names or len({*names}) < len(names):
@@ -194,16 +198,23 @@ class Study:
         """The SHA-256 of settings and arrays: equal for equal outcomes, whatever the machine's clock said."""
         return _checksum(self.settings, _flat(self.trials))
 
-    def P_loss(self, synth: str, loss: str, when: Literal["end", "start"] = "end", released: bool | None = None,
-               clip: bool = False) -> np.ndarray:  # fmt: skip
-        """`metrics.P_loss` of every trial, `[n]`; `released=None` takes the definition of the study.
+    def space(self, synth: str) -> ParamSpace:
+        """The parameters of a synth, as they were when the study ran."""
+        stored = self.settings["synths"][self.synths.index(synth)]["space"]
+        return ParamSpace(**{name: tuple(values) for name, values in stored.items() if name != "type"})
 
-        With `clip` parameters outside the unit cube count as its nearest end, which is what is heard.
+    def P_loss(self, synth: str, loss: str, when: Literal["end", "start", "path"] = "end",
+               released: bool | None = None, clip: bool = False) -> np.ndarray:  # fmt: skip
+        """`metrics.P_loss` of every trial, `[n]`, or of its whole "path", `[n, T]`.
+
+        `released=None` takes the definition of the study. With `clip` parameters outside the unit cube count as its
+        nearest end, which is what is heard.
         """
         trials = self.trials[synth, loss]
-        theta = getattr(trials, when)
+        theta = trials.theta if when == "path" else getattr(trials, when)
+        truth = trials.theta_true[:, None] if when == "path" else trials.theta_true
         released = bool(self.settings["released_p_loss"] if released is None else released)
-        return np.asarray(P_loss(np.clip(theta, 0, 1) if clip else theta, trials.theta_true, released))
+        return np.asarray(P_loss(np.clip(theta, 0, 1) if clip else theta, truth, released))
 
     def scores(
         self,
@@ -223,8 +234,8 @@ class Study:
             raise ValueError(f"metric is {metric!r}; it must be 'P_loss' or 'MSS'")
         if out_of_range not in ("keep", "clip", "drop"):
             raise ValueError(f"out_of_range is {out_of_range!r}; it must be 'keep', 'clip' or 'drop'")
-        if isinstance(non_finite, str) and non_finite not in ("worst", "drop"):
-            raise ValueError(f"non_finite is {non_finite!r}; it must be 'worst', 'drop' or a number")
+        if non_finite not in ("worst", "drop") and (isinstance(non_finite, str) or not np.isfinite(non_finite)):
+            raise ValueError(f"non_finite is {non_finite!r}; it must be 'worst', 'drop' or a finite number")
         trials = self.trials[synth, loss]
         score = trials.MSS if metric == "MSS" else self.P_loss(synth, loss, clip=out_of_range == "clip")
         keep = ~trials.out_of_range if out_of_range == "drop" else np.full(len(score), True)
@@ -282,7 +293,7 @@ def _score(synth: Synth, score: MSS, target: jax.Array, theta: jax.Array) -> jax
 
 def solve(experiment: Experiment, synth: Synth, loss: Loss, trials: Sequence[int]) -> Trials:
     """Run some trials of a pair here and now; the outcome of a trial does not depend on the others."""
-    lanes = 1 if jax.default_backend() == "cpu" else _LANES
+    lanes, index = 1 if jax.default_backend() == "cpu" else _LANES, np.int16 if experiment.steps < 2**15 else np.int32
     parts = []
     for first in range(0, len(trials), lanes):
         batch = list(trials[first : first + lanes])
@@ -295,7 +306,7 @@ def solve(experiment: Experiment, synth: Synth, loss: Loss, trials: Sequence[int
         ends = zip(problems.target, theta[np.arange(lanes), kept], strict=True)
         score = [_score(synth, experiment.score, target, end) for target, end in ends]
         whole = Trials(np.asarray(problems.theta_true), theta, values, np.asarray(path.trajectory.grad_norm),
-                       np.asarray(path.ok), kept.astype(np.int16), np.array(score, np.float32))  # fmt: skip
+                       np.asarray(path.ok), kept.astype(index), np.array(score, np.float32))  # fmt: skip
         parts.append(Trials(*(array[: len(batch)] for array in whole)))
     return Trials(*map(np.concatenate, zip(*parts, strict=True)))
 
@@ -319,73 +330,140 @@ def run(
 
     Each finished chunk of trials is written at once to `folder/<name>.parts/`, which goes when the study is complete.
     Kill the process at any moment and call `run` again: it continues, and the outcome is the same to the last bit. A
-    damaged chunk is named, and run again. More trials of the same experiment continue it, too.
+    damaged chunk is named, and run again. More trials continue a study too, a finished one as well.
 
     `executor` is any `concurrent.futures.Executor`; without one, `workers` processes of one core each (default: the
     cores of this machine; on an accelerator, this process). A worker that dies is replaced.
     `report` gets the messages, a line each; by default they appear above the progress bar.
-    Raises `StudyError` when the folder holds another experiment of the same name.
+    Raises `StudyError` when the folder holds another experiment of the same name, or more trials of this one.
     """
     folder = Path(folder)
-    parts, say = folder / f"{experiment.name}.parts", report or partial(tqdm.write, file=sys.stderr)
-    clock = _Clock(parts / "seconds.json")
-    _claim(experiment, parts / "experiment.json")
-    done, todo = _inventory(experiment, parts, say)
-    total = len(experiment.pairs) * experiment.trials
-    left = [experiment.trials] * len(experiment.pairs)
-    for pair, _, stop_minus_first in done:
-        left[pair] -= stop_minus_first
-    with tqdm(total=total, initial=total - sum(left), disable=not progress, desc=experiment.name, unit="trial") as bar:
-        for pair, first, trials in _results(experiment, todo, executor, workers, say):
-            _write(parts / f"{pair:03d}-{first:06d}.npz", experiment.settings, trials._asdict())
-            clock.save()
-            left[pair] -= len(trials.ok)
-            bar.update(len(trials.ok))
-            if not left[pair]:
-                synth, loss = experiment.pairs[pair]
-                say(f"{synth.name}, {loss.name}: {experiment.trials} trials done")
-    study = _assemble(experiment, parts, clock.seconds, workers)
-    save(study, folder / f"{experiment.name}.npz")
-    for file in parts.iterdir():
-        file.unlink()
-    parts.rmdir()
+    record, parts = folder / f"{experiment.name}.npz", folder / f"{experiment.name}.parts"
+    say = report or partial(tqdm.write, file=sys.stderr)
+    study, before = None, 0.0
+    if record.is_file():
+        study = load(record)
+        _agree(experiment, study.settings, record)
+    if study is None or study.settings["trials"] < experiment.trials:
+        _claim(experiment, parts)
+        if study is not None:
+            _unpack(study, parts)
+            before = study.provenance["seconds"]
+        clock = _Clock(parts / "seconds.json", before)
+        done, todo = _inventory(experiment, parts, say)
+        left = [experiment.trials] * len(experiment.pairs)
+        for pair, _, number in done:
+            left[pair] -= number
+        total = len(left) * experiment.trials
+        with tqdm(total=total, initial=total - sum(left), disable=not progress, unit="trial") as bar:
+            for pair, first, trials in _results(experiment, todo, executor, workers, say):
+                _write(parts / f"{pair:03d}-{first:06d}.npz", experiment.settings, trials._asdict())
+                clock.save()
+                left[pair] -= len(trials.ok)
+                name = ", ".join(thing.name for thing in experiment.pairs[pair])
+                bar.set_description(f"{name}: {experiment.trials - left[pair]} of {experiment.trials}", refresh=False)
+                bar.update(len(trials.ok))
+                if not left[pair]:
+                    say(f"{name}: {experiment.trials} trials done")
+        study = _assemble(experiment, parts, clock.seconds, workers)
+        save(study, record)
+    if parts.is_dir():
+        for file in parts.iterdir():
+            file.unlink()
+        parts.rmdir()
     return study
 
 
-def progress(experiment: Experiment, folder: str | os.PathLike[str]) -> list[tuple[str, str, int]]:
-    """How many trials of each pair are stored: `(synth, loss, trials)`."""
-    folder = Path(folder)
-    counts = dict.fromkeys(range(len(experiment.pairs)), 0)
-    if (folder / f"{experiment.name}.parts").is_dir():
-        for pair, _, number in _inventory(experiment, folder / f"{experiment.name}.parts", lambda _: None)[0]:
-            counts[pair] += number
-    elif (folder / f"{experiment.name}.npz").is_file():
-        study = load(folder / f"{experiment.name}.npz")
-        return [(synth, loss, len(trials.ok)) for (synth, loss), trials in study.trials.items()]
-    return [(synth.name, loss.name, counts[i]) for i, (synth, loss) in enumerate(experiment.pairs)]
+class Status(NamedTuple):
+    """What a folder holds of a study: how many trials of each pair are `done`, and what is `damaged`, file by file.
 
-
-def verify(
-    study: Study, experiment: Experiment, per_pair: int = 1, seed: int = 0
-) -> list[tuple[str, str, int, float, float]]:
-    """Run a random sample of stored trials again: `(synth, loss, trial, early, end)` for each.
-
-    `early` is the largest difference of `theta` over the first ten steps, `end` that of the kept points; both are 0
-    on the machine that made the study. On another one, rounding differs, and a search that stands on the edge of two
-    basins may end elsewhere. Raises `StudyError` when the study is of another experiment.
+    `settings` is None for a damaged record, `provenance` for what is not finished.
     """
-    wanted = replace(experiment, trials=study.settings["trials"]).settings
-    if different := [name for name in wanted if wanted[name] != study.settings.get(name)]:
+
+    path: Path
+    settings: dict[str, Any] | None
+    provenance: dict[str, Any] | None
+    done: dict[tuple[str, str], int]
+    damaged: list[str]
+
+
+def status(folder: str | os.PathLike[str]) -> list[Status]:
+    """The records and the unfinished studies of a folder."""
+    found = []
+    for path in sorted(Path(folder).glob("*.npz")):
+        try:
+            study = load(path)
+            done = {pair: len(trials.ok) for pair, trials in study.trials.items()}
+            found.append(Status(path, study.settings, study.provenance, done, []))
+        except StudyError as error:
+            found.append(Status(path, None, None, {}, [str(error)]))
+    for path in sorted(file.parent for file in Path(folder).glob("*.parts/experiment.json")):
+        settings, damaged = json.loads((path / "experiment.json").read_text()), []
+        done = dict.fromkeys(_names(settings), 0)
+        for part in sorted(path.glob("*.npz")):
+            try:
+                done[_names(settings)[int(part.name.split("-")[0])]] += len(_read(part)[1]["ok"])
+            except StudyError as error:
+                damaged.append(str(error))
+        found.append(Status(path, settings, None, done, damaged))
+    return found
+
+
+def experiment_of(settings: Mapping[str, Any]) -> Experiment:
+    """The experiment of stored settings: of a preset, or of other numbers, synths and losses of this package.
+
+    Raises `StudyError` when a part of it is none of the package's, or no longer.
+    """
+    synths, losses = SYNTHS + RELEASED.synths, LOSSES + RELEASED_LOSSES
+    known = {_text(_plain(part)): part for part in (*synths, *losses, *SEARCHES, PAPER_MSS, RELEASED_MSS)}
+
+    def recall(value: Any) -> Any:
+        if isinstance(value, dict) and _text(value) not in known:
+            raise StudyError(f"{value['name']}, as it was then, is none of this package's")
+        return tuple(map(recall, value)) if isinstance(value, list) else known.get(_text(value), value)
+
+    return Experiment(**{name: recall(value) for name, value in settings.items()})
+
+
+class Rerun(NamedTuple):
+    """A stored trial and the same trial run again: whether all of it is `equal` to the last bit, and how far apart
+    they are: the target and the first ten steps, `early`; the kept point, `end`; and `score`, the stored score and
+    that of the stored point, relative to it."""
+
+    synth: str
+    loss: str
+    trial: int
+    equal: bool
+    early: float
+    end: float
+    score: float
+
+
+def verify(study: Study, experiment: Experiment, per_pair: int = 1, seed: int = 0) -> list[Rerun]:
+    """Run a random sample of the stored trials again.
+
+    On the machine that made the study all of it is equal. On another one, rounding differs, and a search that stands
+    on the edge of two basins may end elsewhere: there `early` and `score` tell whether the record is genuine.
+    Raises `StudyError` when the study is of another experiment.
+    """
+    if different := _different(experiment, study.settings):
         raise StudyError(f"the record differs from {experiment.name} in: {', '.join(different)}")
     rng, todo, rows = np.random.default_rng(seed), [], []
     for pair in range(len(experiment.pairs)):
         sample = rng.choice(study.settings["trials"], min(per_pair, study.settings["trials"]), replace=False)
         todo += [(pair, int(trial), int(trial) + 1) for trial in sorted(sample)]
     for pair, trial, again in sorted(_results(experiment, todo, None, None, print), key=lambda result: result[:2]):
-        synth, loss = (thing.name for thing in experiment.pairs[pair])
-        stored = study.trials[synth, loss]
-        early = np.abs(again.theta[0, :11] - stored.theta[trial, :11]).max()
-        rows.append((synth, loss, trial, float(early), float(np.abs(again.end[0] - stored.end[trial]).max())))
+        synth, loss = experiment.pairs[pair]
+        stored = Trials(*(array[trial : trial + 1] for array in study.trials[synth.name, loss.name]))
+        equal = all(a.tobytes() == b.tobytes() for a, b in zip(again, stored, strict=True))
+        early = max(
+            np.abs(again.theta - stored.theta)[:, :11].max(), np.abs(again.theta_true - stored.theta_true).max()
+        )
+        target = experiment.draw(synth, loss, [trial]).target[0]
+        old, new = float(stored.MSS[0]), float(_score(synth, experiment.score, target, stored.end[0]))
+        apart = 0.0 if np.array_equal(old, new, equal_nan=True) else abs(new - old) / max(abs(new), abs(old))
+        end = np.abs(again.end - stored.end).max()
+        rows.append(Rerun(synth.name, loss.name, trial, equal, float(early), float(end), float(apart)))
     return rows
 
 
@@ -394,7 +472,12 @@ def _results(
 ) -> Iterator[tuple[int, int, Trials]]:
     """The chunks in the order in which they are ready."""
     if executor is not None:
-        yield from _gather(executor, experiment, todo)
+        futures = [executor.submit(_solve, experiment, *chunk) for chunk in todo]
+        try:
+            yield from (future.result() for future in as_completed(futures))
+        finally:
+            for future in futures:
+                future.cancel()
         return
     if workers is None and jax.default_backend() != "cpu":  # an accelerator is not shared between processes
         yield from (_solve(experiment, *chunk) for chunk in todo)
@@ -403,7 +486,9 @@ def _results(
     while waiting:
         with _pool(workers or len(_cores())) as pool:
             try:
-                for result in _gather(pool, experiment, list(waiting.values())):
+                with _deaf():
+                    futures = [pool.submit(_solve, experiment, *chunk) for chunk in waiting.values()]
+                for result in (future.result() for future in as_completed(futures)):
                     deaths = 0
                     del waiting[result[:2]]
                     yield result
@@ -414,23 +499,29 @@ def _results(
                 say("a worker died; its chunk is run again")
 
 
-def _gather(
-    executor: Executor, experiment: Experiment, todo: list[tuple[int, int, int]]
-) -> Iterator[tuple[int, int, Trials]]:
-    futures = [executor.submit(_solve, experiment, *chunk) for chunk in todo]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
-
-
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     spawn = multiprocessing.get_context("spawn")  # JAX has threads, which a fork would lose
     with ProcessPoolExecutor(workers, spawn, _start_worker, (os.getpid(),)) as pool:
-        yield pool
+        try:
+            yield pool
+        except BaseException:  # nobody waits for what is under way
+            for worker in list(pool._processes.values()):
+                worker.kill()
+            raise
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started here do not hear Ctrl-C, which is for this one."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(parent: int) -> None:
@@ -453,9 +544,9 @@ def _cores() -> range:
 class _Clock:
     """Seconds of work on a study, over all its runs."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before: float) -> None:
         self.path, self.start = path, time.monotonic()
-        self.before = json.loads(path.read_text()) if path.is_file() else 0.0
+        self.before = json.loads(path.read_text()) if path.is_file() else before
 
     @property
     def seconds(self) -> float:
@@ -472,15 +563,18 @@ class _Clock:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     if hasattr(value, "source_sha256"):
         rates = {name: getattr(value, name) for name in ("sample_rate", "num_samples", "precision")}
         return {"name": value.name, "sha256": value.source_sha256, "space": _plain(value.space)} | rates
     if hasattr(value, "__dataclass_fields__"):
-        return {"type": type(value).__name__} | {name: _plain(item) for name, item in asdict(value).items()}
+        space = {"space": _plain(value.space)} if hasattr(value, "space") else {}
+        return {"type": type(value).__name__} | _plain(asdict(value)) | space
     return value
 
 
-def _text(settings: Mapping[str, Any]) -> str:
+def _text(settings: Any) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
@@ -517,19 +611,46 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return header, arrays
 
 
-def _claim(experiment: Experiment, path: Path) -> None:
-    """Make the folder of this experiment, or find that it is; the number of trials may grow."""
-    settings = experiment.settings
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _names(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(synth["name"], loss["name"]) for synth in settings["synths"] for loss in settings["losses"]]
+
+
+def _different(experiment: Experiment, settings: Mapping[str, Any]) -> list[str]:
+    """The settings that are not those of the experiment, the number of trials aside."""
+    wanted = experiment.settings
+    return [name for name in {**wanted, **settings} if name != "trials" and wanted.get(name) != settings.get(name)]
+
+
+def _agree(experiment: Experiment, settings: Mapping[str, Any], path: Path) -> None:
+    if different := _different(experiment, settings):
+        raise StudyError(
+            f"{path} holds another experiment named {experiment.name}: "
+            f"it differs in {', '.join(different)}; choose another folder or delete that one"
+        )
+    if settings["trials"] > experiment.trials:
+        raise StudyError(
+            f"{path} holds {settings['trials']} trials of each pair of {experiment.name}, more than "
+            f"{experiment.trials}; ask for as many, choose another folder or delete that one"
+        )
+
+
+def _claim(experiment: Experiment, parts: Path) -> None:
+    """Make the folder of this experiment, or find that it is."""
+    path = parts / "experiment.json"
+    parts.mkdir(parents=True, exist_ok=True)
     if path.is_file():
-        stored = json.loads(path.read_text())
-        if different := [name for name in settings if name != "trials" and settings[name] != stored.get(name)]:
-            raise StudyError(
-                f"{path.parent} holds another experiment named {experiment.name}: "
-                f"it differs in {', '.join(different)}; choose another folder or delete that one"
-            )
+        _agree(experiment, json.loads(path.read_text()), parts)
     with replacing(path) as file:
-        file.write(_text(settings).encode())
+        file.write(_text(experiment.settings).encode())
+
+
+def _unpack(study: Study, parts: Path) -> None:
+    """Turn a finished study back into chunks, to which more are added."""
+    for pair, trials in enumerate(study.trials.values()):
+        for first in range(0, len(trials.ok), _CHUNK):
+            path = parts / f"{pair:03d}-{first:06d}.npz"
+            if not path.exists():
+                _write(path, study.settings, {n: a[first : first + _CHUNK] for n, a in trials._asdict().items()})
 
 
 def _inventory(
@@ -542,13 +663,14 @@ def _inventory(
             stop, path = min(first + _CHUNK, experiment.trials), parts / f"{pair:03d}-{first:06d}.npz"
             if path.exists():
                 try:
-                    number = len(_read(path)[1]["ok"])
+                    header, arrays = _read(path)
+                    if _different(experiment, header["settings"]):
+                        raise StudyError(f"{path} is of another experiment")
+                    if len(arrays["ok"]) == stop - first:
+                        done.append((pair, first, stop - first))
+                        continue
                 except StudyError as error:
                     say(f"{error}; it is run again")
-                    number = 0
-                if number == stop - first:
-                    done.append((pair, first, number))
-                    continue
             todo.append((pair, first, stop))
     return done, todo
 
@@ -603,6 +725,9 @@ def save(study: Study, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Study:
     """Read a study that `run` or `save` wrote; `StudyError` when it is missing or damaged."""
     header, arrays = _read(Path(path))
-    pairs = dict.fromkeys((name.split("/")[0], name.split("/")[1]) for name in arrays)
-    trials = {pair: Trials(*(arrays["/".join((*pair, name))] for name in Trials._fields)) for pair in pairs}
-    return Study(header["settings"], header["provenance"], trials)
+    try:
+        pairs = _names(header["settings"])
+        trials = {pair: Trials(*(arrays["/".join((*pair, name))] for name in Trials._fields)) for pair in pairs}
+        return Study(header["settings"], header["provenance"], trials)
+    except KeyError as error:
+        raise StudyError(f"{path} is not a finished study: it has no {error}") from None
