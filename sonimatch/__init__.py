@@ -19,7 +19,7 @@ from sonimatch.landscape import Landscape, landscape  # noqa: E402
 from sonimatch.losses import LOSSES, RELEASED_LOSSES, DTW_Envelope, L1_Spec, Scattering, SIMSE_Spec  # noqa: E402
 from sonimatch.match import match, match_all  # noqa: E402
 from sonimatch.metrics import MSS, PAPER_MSS, RELEASED_MSS, P_loss  # noqa: E402
-from sonimatch.search import SEARCHES, RMSProp  # noqa: E402
+from sonimatch.search import SEARCHES, Adam, GradientDescent, RandomSearch, RMSProp  # noqa: E402
 from sonimatch.space import ParamSpace  # noqa: E402
 from sonimatch.synths import (  # noqa: E402
     RELEASED_SYNTHS,
@@ -45,9 +45,11 @@ __all__ = [
     "SEARCHES",
     "STFT",
     "SYNTHS",
+    "Adam",
     "DTW_Envelope",
     "FaustError",
     "FaustSynth",
+    "GradientDescent",
     "L1_Spec",
     "Landscape",
     "Loss",
@@ -56,6 +58,7 @@ __all__ = [
     "ParamSpace",
     "Problem",
     "RMSProp",
+    "RandomSearch",
     "SIMSE_Spec",
     "Scattering",
     "Search",

@@ -170,7 +170,7 @@ def test_every_search_keeps_the_contract(search):
     assert search.evals_per_step >= 1
     assert hash(search) == hash(replace(search))
     result = match(Ramp(), Square(), TARGET, search, 200, init=jnp.array([0.9, 0.1]))
-    assert result.value_best < 1e-3
+    assert result.value_best < 0.05 * result.trajectory.value[0]
 
 
 @pytest.mark.parametrize(
