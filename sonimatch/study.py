@@ -672,7 +672,7 @@ def _inventory(
                 except StudyError as error:
                     say(f"{error}; it is run again")
             todo.append((pair, first, stop))
-    return done, todo
+    return done, sorted(todo, key=lambda chunk: chunk[1])  # all pairs side by side: what is there can be compared
 
 
 def _assemble(experiment: Experiment, parts: Path, seconds: float, workers: int | None) -> Study:
