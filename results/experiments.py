@@ -1,0 +1,86 @@
+"""The experiments behind the records in this folder, and the command that makes them again.
+
+`python results/experiments.py` runs every experiment whose record is missing, or those that are named; `--list` lists
+them. The two presets are stored with the whole path of every trial, the others with its start and its end.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from sonimatch.features import RELEASED_STFT
+from sonimatch.losses import DTW_Envelope, L1_Spec, Scattering, SIMSE_Spec
+from sonimatch.search import Adam, GradientDescent, RandomSearch, RMSProp
+from sonimatch.study import PAPER, PRESETS, RELEASED, Experiment, run, save
+from sonimatch.synths import RELEASED_SYNTHS, add_sinesaw, bp_noise, noise_am, sinesaw_am
+
+HERE = Path(__file__).parent
+BUILD = HERE.parent / "build" / "study"
+SUBSET = 60  # trials where one thing is changed; trial i meets the same target and start as trial i of the preset
+
+random_search = [
+    replace(preset, name=f"random-{preset.name}", search=RandomSearch(), keep="best", trials=SUBSET)
+    for preset in PRESETS
+]
+
+# A bug in the ear: the released scattering with the right weights, in full.
+corrected = replace(RELEASED, name="corrected", losses=(Scattering(),))
+
+# What the text says and what the code ran: one thing at a time, from the text towards the code.
+one_thing = [
+    replace(PAPER, name="programs", synths=RELEASED_SYNTHS[1:], trials=SUBSET),
+    replace(
+        PAPER,
+        name="stft",
+        losses=(L1_Spec(stft=RELEASED_STFT), SIMSE_Spec(stft=RELEASED_STFT), DTW_Envelope(stft=RELEASED_STFT)),
+        trials=SUBSET,
+    ),
+    replace(PAPER, name="clip", losses=(SIMSE_Spec(clip=True),), trials=SUBSET),
+    replace(PAPER, name="weights", losses=(Scattering(released=True),), trials=SUBSET),
+    replace(PAPER, name="single", synths=(replace(bp_noise, precision="single"),), trials=SUBSET),
+    replace(
+        PAPER, name="whole", whole_targets=RELEASED.whole_targets, whole_starts=RELEASED.whole_starts, trials=SUBSET
+    ),
+]
+
+# Locked noise: the target has a noise of its own.
+own_noise = replace(PAPER, name="own-noise", synths=(bp_noise, noise_am), shared_noise=False, trials=2 * SUBSET)
+
+# How much does the optimizer matter: for each synth the loss that suits it.
+suited = {bp_noise: L1_Spec(), add_sinesaw: Scattering(), noise_am: DTW_Envelope(), sinesaw_am: DTW_Envelope()}
+searches = {
+    "slow": RMSProp(learning_rate=0.015),
+    "fast": RMSProp(learning_rate=0.135),
+    "unclipped": RMSProp(clip_norm=None),
+    "bounded": RMSProp(bounded=True),
+    "adam": Adam(),
+    "descent": GradientDescent(),
+}
+optimizers = [
+    replace(PAPER, name=f"{name}-{synth.name}", synths=(synth,), losses=(loss,), search=search, trials=SUBSET)
+    for name, search in searches.items()
+    for synth, loss in suited.items()
+]
+bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SUBSET)
+
+EXPERIMENTS: tuple[Experiment, ...] = (*PRESETS, *random_search, corrected, *one_thing, own_noise, bounded, *optimizers)
+
+
+def main(names: list[str]) -> None:
+    known = {experiment.name: experiment for experiment in EXPERIMENTS}
+    if names == ["--list"]:
+        for name, experiment in known.items():
+            print(f"{name}: {len(experiment.pairs)} pairs, {experiment.trials} trials, {experiment.search.name}")
+        return
+    for name in names or known:
+        if name not in known:
+            sys.exit(f"no experiment {name!r} (there are: {', '.join(known)})")
+        if names or not (HERE / f"{name}.npz").is_file():
+            study = run(known[name], BUILD)
+            save(study if known[name] in PRESETS else study.thinned(), HERE / f"{name}.npz")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
