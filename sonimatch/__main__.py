@@ -1,4 +1,4 @@
-"""The command line: `sonimatch list`, `render`, `match` and `landscape`.
+"""The command line: `sonimatch list`, `render`, `match`, `landscape` and `study`.
 
 Exit status: 0 done, 1 it failed, 2 what the user gave was wrong, 130 interrupted; errors are one line on stderr.
 """
@@ -14,7 +14,8 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sonimatch.plots import Figure
+    from sonimatch.study import Experiment, Study
     from sonimatch.types import Loss, Search, Synth
 
 _PACKAGES = ("sonimatch", "jax", "jaxlib", "numpy", "optax", "dawdreamer", "soundfile", "soxr")
@@ -217,6 +219,250 @@ def _landscape(args: argparse.Namespace) -> None:
     print(f"wrote {to_png}, {', '.join(path.name for path in to_csv.values())}")
 
 
+# ------------------------------------------------------------------------------------------------- studies
+
+
+def _study_run(args: argparse.Namespace) -> None:
+    from sonimatch import study
+
+    experiment = _experiment(args)
+    path = args.output / f"{experiment.name}.npz"
+    _check_output(path, make_folder=True)
+    print(
+        f"{experiment.name}: {len(experiment.synths)} synths × {len(experiment.losses)} losses × "
+        f"{experiment.trials} trials of {experiment.steps} steps, seed {experiment.seed}",
+        flush=True,
+    )
+    try:
+        found = study.run(experiment, args.output, workers=args.workers)
+    except study.StudyError as error:
+        raise InputError(str(error)) from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the same command continues") from None
+    print(f"{path}: {_origin(found.provenance)}; SHA-256 {found.checksum}")
+
+
+def _study_status(args: argparse.Namespace) -> None:
+    from sonimatch import study
+
+    if not (found := study.status(args.output)):
+        raise InputError(f"{args.output} holds no study")
+    for path, settings, provenance, done, damaged in found:
+        if settings:
+            print(f"{path}: {_origin(provenance) if provenance else 'not finished; `study run` continues it'}")
+            for (synth, loss), number in done.items():
+                print(f"  {synth}, {loss}: {number} of {settings['trials']} trials")
+        for message in damaged:
+            print(message + ("; `study run` runs it again" if settings else ""))
+
+
+def _study_report(args: argparse.Namespace) -> None:
+    study = _record(args.record)
+    names = ("report.md", "summary.csv", "kruskal_wallis.csv", "ranks.csv", "P_loss.png", "MSS.png", "steps.png")
+    _check_output(*(args.output / name for name in names), make_folder=True)
+
+    from sonimatch import plots, stats
+
+    summary = study.summary()
+    shown = [
+        {
+            "synth": row["synth"],
+            "loss": row["loss"],
+            "trials": row["trials"],
+            "P-loss at the start": f"{row['P_loss_start']:.4f}",
+            "P-loss": f"{row['P_loss']:.4f} ± {row['P_loss_se']:.4f}",
+            "MSS": f"{row['MSS']:.4f} ± {row['MSS_se']:.4f}",
+            "solved": f"{row['solved']:.1%}",
+            "out of range": row["out_of_range"],
+            "not finite": row["not_finite"],
+            "no score": row["no_score"],
+        }
+        for row in summary
+    ]
+    tests, ranks, notes, figures = [], [], [], []
+    metrics: dict[Any, str] = {"P_loss": "P-loss", "MSS": "MSS"}
+    for metric, name in metrics.items():
+        means, published = {}, {}
+        for synth in study.synths:
+            try:
+                scores = {loss: study.scores(synth, loss, metric) for loss in study.losses}
+                test = stats.kruskal_wallis([*scores.values()])
+                ranking, raw = stats.rank_losses(scores), stats.rank_losses(scores, resamples=0)
+            except ValueError as error:
+                notes.append(f"{synth}, {name}: no test and no ranks: {error}.")
+                continue
+            tests.append({"synth": synth, "metric": name, "H": test.H, "p": test.p})
+            ranks.append({"synth": synth, "metric": name, "ranked": "means, as published"} | ranking)
+            ranks.append({"synth": synth, "metric": name, "ranked": "trials"} | raw)
+            means[synth] = {
+                loss: stats.bootstrap_means(score, seed=i) for i, (loss, score) in enumerate(scores.items())
+            }
+            published[synth] = ranking
+        if means:
+            figures.append(f"{metric}.png")
+            _save(args.output / figures[-1], plots.violins_figure(means, published, f"bootstrapped mean {name}"))
+    curves = {synth: {loss: study.P_loss(synth, loss, "path") for loss in study.losses} for synth in study.synths}
+    _save(args.output / "steps.png", plots.progress_figure(curves))
+
+    tables = {"summary.csv": summary, "kruskal_wallis.csv": tests, "ranks.csv": ranks}
+    for file, rows in tables.items():
+        _write_text(args.output / file, _csv(rows))
+    text = f"""# {study.settings["name"]}
+
+{args.record.name}: {_origin(study.provenance)}; SHA-256 `{study.checksum}`.
+
+## Scores
+
+Means ± standard errors of the finite scores; solved: the share of trials that end with a P-loss of 0.05 or less.
+Out of range: the trial ended with a parameter outside its range. Not finite: a loss or gradient on the way. No score:
+the MSS is not finite.
+
+{_markdown(shown)}
+## Differences between the losses
+
+Kruskal–Wallis on the trials; a score that is not finite counts as the worst of its pair.
+
+{_markdown(tests)}
+## Ranks
+
+Scott–Knott effect size difference, 1 is best: of 1000 bootstrapped means (as published), and of the trials themselves.
+
+{_markdown(ranks)}
+"""
+    _write_text(args.output / "report.md", "\n\n".join([text.rstrip(), *notes]) + "\n")
+    print(_markdown(shown), end="")
+    for note in notes:
+        print(note)
+    print(f"wrote {args.output / 'report.md'}, {', '.join([*names[1:4], *figures, 'steps.png'])}")
+
+
+def _study_verify(args: argparse.Namespace) -> None:
+    from sonimatch import study
+
+    record = _record(args.record)
+    presets = {preset.name: preset for preset in study.PRESETS}
+    try:
+        experiment = presets.get(record.settings["name"]) or study.experiment_of(record.settings)
+        rows = study.verify(record, experiment, args.per_pair, args.seed)
+    except study.StudyError as error:
+        raise InputError(f"{args.record} cannot be run again: {error}") from None
+    print(_markdown([row._asdict() for row in rows]), end="")
+    if all(row.equal for row in rows):
+        print(f"equal to the last bit: {len(rows)} trials")
+        return
+    bad = [row for row in rows if not (row.early <= _EARLY and row.score <= _SCORE)]
+    if bad:
+        raise FailedError(f"{args.record} is not what its experiment gives: {len(bad)} of {len(rows)} trials differ")
+    print(f"equal within rounding: {len(rows)} trials, over the first ten steps and in their score")
+
+
+def _study_export(args: argparse.Namespace) -> None:
+    study = _record(args.record)
+    _check_output(args.csv, spare=args.record)
+
+    import numpy as np
+
+    rows = []
+    for (synth, loss), trials in study.trials.items():
+        space = study.space(synth)
+        points = [np.asarray(space.to_physical(theta)) for theta in (trials.theta_true, trials.start, trials.end)]
+        P_loss = [study.P_loss(synth, loss, when) for when in ("start", "end")]
+        best = np.where(np.isfinite(trials.value), trials.value, np.inf).min(1)
+        for i, kept in enumerate(trials.kept):
+            row = {"synth": synth, "loss": loss, "trial": i}
+            for column, (name, unit) in enumerate(zip(space.names, space.unit, strict=True)):
+                row[f"parameter_{column}"] = f"{name} ({unit})" if unit else name
+                row |= {f"{what}_{column}": point[i, column] for what, point in zip(_POINTS, points, strict=True)}
+            row |= {"P_loss_start": P_loss[0][i], "P_loss_end": P_loss[1][i], "MSS": trials.MSS[i]}
+            row |= {"value_start": trials.value[i, 0], "value_end": trials.value[i, kept], "value_best": best[i]}
+            row |= {"ok": int(trials.ok[i]), "out_of_range": int(trials.out_of_range[i])}
+            rows.append(row)
+    _write_text(args.csv, _csv(rows))
+    print(f"wrote {args.csv}: {len(rows)} trials")
+
+
+_EARLY, _SCORE = 1e-3, 1e-2  # what rounding of another machine may change
+_POINTS = ("true", "start", "end")
+
+
+def _experiment(args: argparse.Namespace) -> Experiment:
+    """The preset with what the words change; a change changes the name too, so that no record is taken for another."""
+    from sonimatch import study
+
+    presets = {preset.name: preset for preset in study.PRESETS}
+    preset = presets[_nearest("preset", args.preset.lower(), tuple(presets))]
+    synths, losses = _pairs(args.pairs, preset)
+    numbers = {name: getattr(args, name) for name in ("trials", "steps", "seed") if getattr(args, name) is not None}
+    paired, shared = preset.paired and not args.unpaired, preset.shared_noise and not args.independent_noise
+    changed = dataclasses.replace(preset, synths=synths, losses=losses, paired=paired, shared_noise=shared, **numbers)
+    words = {
+        f"{changed.trials}x{changed.steps}": (changed.trials, changed.steps) != (preset.trials, preset.steps),
+        f"seed{changed.seed}": changed.seed != preset.seed,
+        "unpaired": paired != preset.paired,
+        "independent": shared != preset.shared_noise,
+        "-".join(synth.name for synth in synths): synths != preset.synths,
+        "-".join(loss.name for loss in losses): losses != preset.losses,
+    }
+    return dataclasses.replace(changed, name="-".join([preset.name, *(word for word, said in words.items() if said)]))
+
+
+def _pairs(text: str | None, preset: Experiment) -> tuple[tuple[Synth, ...], tuple[Loss, ...]]:
+    """The synths and losses of `SYNTH:LOSS`, `SYNTH` and `LOSS`, between commas."""
+    synths, losses = {synth.name: synth for synth in preset.synths}, {loss.name: loss for loss in preset.losses}
+    words = text.split(",") if text else []
+    pairs = [tuple(word.split(":", 1)) for word in words if ":" in word]
+    alone = [_nearest("synth or loss", word, (*synths, *losses)) for word in words if ":" not in word]
+    wanted = {(_nearest("synth", synth, tuple(synths)), _nearest("loss", loss, tuple(losses))) for synth, loss in pairs}
+    if alone or not words:
+        some_synths, some_losses = ([word for word in alone if word in known] for known in (synths, losses))
+        wanted |= {(synth, loss) for synth in some_synths or synths for loss in some_losses or losses}
+    rows, columns = ([name for name in known if any(name in pair for pair in wanted)] for known in (synths, losses))
+    if missing := [f"{synth}:{loss}" for synth in rows for loss in columns if (synth, loss) not in wanted]:
+        raise InputError(
+            f"--pairs {text}: a study has every synth with every loss; {', '.join(missing)} would be missing: "
+            f"add them, or run one study for each synth"
+        )
+    return tuple(synths[name] for name in rows), tuple(losses[name] for name in columns)
+
+
+def _record(path: Path) -> Study:
+    from sonimatch import study
+
+    try:
+        return study.load(path)
+    except study.StudyError as error:
+        raise InputError(str(error)) from None
+
+
+def _origin(provenance: Mapping[str, Any]) -> str:
+    """When, where and from what a study was made."""
+    time = timedelta(seconds=round(provenance["seconds"]))
+    commit = f"commit {provenance['commit']}" if provenance["commit"] else "no commit"
+    return f"finished {provenance['finished']}, {time} of work, {provenance['workers']} workers, {commit}"
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    def line(cells: Any) -> str:
+        return f"| {' | '.join(f'{cell:.4g}' if isinstance(cell, float) else str(cell) for cell in cells)} |\n"
+
+    return "".join([line(rows[0]), line("---" for _ in rows[0]), *(line(row.values()) for row in rows)]) if rows else ""
+
+
+def _write_text(path: Path, text: str) -> None:
+    from sonimatch.audio import replacing
+
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
 # ------------------------------------------------------------------------------------------------- what they share
 
 
@@ -377,7 +623,8 @@ def _parser() -> argparse.ArgumentParser:
         "  sonimatch list\n"
         "  sonimatch render bp_noise lp_cut=700 hp_cut=60 -o tone.wav\n"
         "  sonimatch match tone.wav --synth bp_noise --loss SIMSE_Spec -o out\n"
-        "  sonimatch landscape --synth hp_noise --loss all -o out\n\n"
+        "  sonimatch landscape --synth hp_noise --loss all -o out\n"
+        "  sonimatch study run --preset paper -o results\n\n"
         "exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted",
         formatter_class=_Help,
     )
@@ -386,8 +633,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(run: Any, name: str, text: str, description: str, examples: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
+    def command(
+        run: Any, name: str, text: str, description: str, examples: str, among: Any = commands
+    ) -> argparse.ArgumentParser:
+        added = among.add_parser(
             name,
             help=text,
             description=description,
@@ -466,6 +715,94 @@ def _parser() -> argparse.ArgumentParser:
     landscape.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path(), help="the folder to write to (.)"
     )
+
+    study = command(
+        None,
+        "study",
+        "run the published study, or a part of it, and read its records",
+        "Run the published study, or a part of it: every synth with every loss, many trials each. Read its records.",
+        "  sonimatch study run --trials 20 --steps 50 -o results\n"
+        "  sonimatch study report results/paper-20x50.npz -o out",
+    )
+    studies = study.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    record_help = "a record that `study run` wrote"
+
+    run = command(
+        _study_run,
+        "run",
+        "run a study, or continue it",
+        "Run a study and write DIR/NAME.npz. It can be interrupted or killed at any moment: the same command\n"
+        "continues it, and gives the same result to the last bit. NAME is that of the preset, followed by what\n"
+        "differs from it: trials and steps as 20x50, seed1, unpaired, independent, and the chosen synths and losses.",
+        "  sonimatch study run\n"
+        "  sonimatch study run --preset released --unpaired --workers 4\n"
+        "  sonimatch study run --trials 20 --steps 50               (writes results/paper-20x50.npz)\n"
+        "  sonimatch study run --pairs bp_noise,L1_Spec,SIMSE_Spec\n"
+        "  sonimatch study run --pairs bp_noise:L1_Spec,noise_am:L1_Spec",
+        studies,
+    )
+    run.add_argument(
+        "--preset", metavar="P", default="paper", help="paper, the published text, or released, its code (paper)"
+    )
+    run.add_argument("--trials", metavar="N", type=_at_least(1), help="trials of each pair (those of the preset)")
+    run.add_argument("--steps", metavar="N", type=_at_least(1), help="updates of each trial (those of the preset)")
+    run.add_argument("--seed", metavar="N", type=_at_least(0), help="other targets and starts (that of the preset)")
+    run.add_argument(
+        "--pairs", metavar="A,B,...", help="SYNTH:LOSS, SYNTH or LOSS, between commas; together a full table (all)"
+    )
+    run.add_argument("--unpaired", action="store_true", help="every loss draws targets and starts of its own")
+    run.add_argument("--independent-noise", action="store_true", help="targets have noise of their own")
+    run.add_argument("--workers", metavar="N", type=_at_least(1), help="processes of one core each (all cores)")
+    results = {"metavar": "DIR", "type": Path, "default": Path("results")}
+    run.add_argument("-o", "--output", **results, help="the folder of records (results)")
+
+    status = command(
+        _study_status,
+        "status",
+        "tell what a folder holds",
+        "Tell for every study in DIR, finished or not, how many trials of each pair are done, and what is damaged.",
+        "  sonimatch study status -o results",
+        studies,
+    )
+    status.add_argument("-o", "--output", **results, help="the folder of records (results)")
+
+    report = command(
+        _study_report,
+        "report",
+        "write the tables and figures of a record",
+        "Write the tables of a record (report.md; summary, kruskal_wallis and ranks as CSV) and its figures: the\n"
+        "bootstrapped means coloured by rank (P_loss.png, MSS.png), and the P-loss over the steps (steps.png).",
+        "  sonimatch study report results/paper.npz -o out",
+        studies,
+    )
+    report.add_argument("record", metavar="RECORD.npz", type=Path, help=record_help)
+    report.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path(), help="the folder to write to (.)")
+
+    verify = command(
+        _study_verify,
+        "verify",
+        "run a random sample of a record again",
+        "Run a random sample of a record again and compare: all to the last bit, as on the machine that made it; or\n"
+        f"within rounding, that is parameters within {_EARLY:g} of their range over the first ten steps and scores\n"
+        f"within {_SCORE:.0%}. Exit status 1 otherwise. Records of the presets, and of parts and variations of them.",
+        "  sonimatch study verify results/paper.npz --per-pair 2 --seed 1",
+        studies,
+    )
+    verify.add_argument("record", metavar="RECORD.npz", type=Path, help=record_help)
+    verify.add_argument("--per-pair", metavar="N", type=_at_least(1), default=1, help="trials of each pair (1)")
+    verify.add_argument("--seed", metavar="N", type=_at_least(0), default=0, help="another sample (0)")
+
+    export = command(
+        _study_export,
+        "export",
+        "write the trials of a record as a table",
+        "Write a CSV file with a row for each trial: target, start and end in physical units (at the nearer end of\n"
+        "the range where they lie outside), P-loss and loss value at start and end, the lowest value, and the MSS.",
+        "  sonimatch study export results/paper.npz --csv paper.csv",
+        studies,
+    )
+    export.add_argument("record", metavar="RECORD.npz", type=Path, help=record_help)
+    export.add_argument("--csv", metavar="FILE", type=Path, required=True, help="the file to write")
     return parser
 
 
@@ -490,8 +827,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # nobody reads on: `sonimatch list | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except KeyboardInterrupt:
-        return _complain(130, "interrupted")
+    except KeyboardInterrupt as error:
+        return _complain(130, str(error) or "interrupted")
     except InputError as error:
         return _complain(2, str(error))
     except FailedError as error:

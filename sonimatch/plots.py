@@ -13,6 +13,7 @@ import matplotlib as mpl
 import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -21,6 +22,9 @@ from scipy.signal.windows import hann
 
 COLORS = {"L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73", "DTW_Envelope": "#CC79A7"}
 """One colour a loss, from the palette of Okabe and Ito, which readers with any colour vision tell apart."""
+
+RANKS = ("#440154", "#31688E", "#35B779", "#FDE725")
+"""One colour a rank, from best to worst: four steps of viridis, in order for readers with any colour vision."""
 
 _TARGET = "#D62728"
 _STYLE: Any = {
@@ -190,4 +194,50 @@ def match_figure(
         axes[1, column].set(xlabel="step", ylabel=f"{name} ({unit})" if unit else name)
     for panel in axes[0, 2:]:
         panel.set_axis_off()
+    return figure
+
+
+def violins_figure(
+    distributions: Mapping[str, Mapping[str, ArrayLike]], ranks: Mapping[str, Mapping[str, int]], ylabel: str
+) -> Figure:
+    """A panel for each synth, a violin for each loss: `distributions[synth][loss] [n]`, coloured by its rank.
+
+    The rank also stands above the violin. Ranks past the fourth take the last colour.
+    """
+    width = 0.7 + 0.42 * sum(map(len, distributions.values()))
+    figure, axes = _axes(1, len(distributions), max(3.6, width), 3.0)
+    colors = dict(enumerate(RANKS, 1))
+    for panel, (synth, losses) in zip(axes[0], distributions.items(), strict=True):
+        bodies: Any = panel.violinplot([np.asarray(x, float) for x in losses.values()], showextrema=False)["bodies"]
+        for place, (body, (loss, x)) in enumerate(zip(bodies, losses.items(), strict=True), 1):
+            rank = ranks[synth][loss]
+            body.set(facecolor=colors.get(rank, RANKS[-1]), edgecolor="#222222", linewidth=0.6, alpha=1)
+            panel.annotate(str(rank), (place, np.max(x)), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        panel.set_xticks(range(1, len(losses) + 1), list(losses), rotation=45, ha="right")
+        panel.set_axisbelow(True)
+        panel.set_title(synth, fontsize=9)
+        panel.margins(y=0.12)
+    axes[0, 0].set(ylabel=ylabel)
+    last = max(rank for some in ranks.values() for rank in some.values())
+    patches = [Patch(facecolor=colors[n], edgecolor="#222222", label=str(n)) for n in range(1, min(last, 4) + 1)]
+    figure.legend(handles=patches, title="rank", loc="outside right upper", fontsize=8, title_fontsize=8)
+    return figure
+
+
+def progress_figure(curves: Mapping[str, Mapping[str, ArrayLike]], ylabel: str = "P-loss") -> Figure:
+    """A panel for each synth, a line for each loss: the median of `curves[synth][loss] [n, T]` over the steps.
+
+    The band is the middle half of the trials. Values that are not finite are left out.
+    """
+    figure, axes = _axes(1, len(curves), max(3.6, 2.3 * len(curves)), 2.7, sharey=True)
+    for panel, (synth, losses) in zip(axes[0], curves.items(), strict=True):
+        for name, value in losses.items():
+            value, color = np.asarray(value, float), COLORS.get(name, "#444444")
+            low, middle, high = np.nanquantile(np.where(np.isfinite(value), value, np.nan), (0.25, 0.5, 0.75), axis=0)
+            panel.plot(middle, color=color, label=name)
+            panel.fill_between(np.arange(len(middle)), low, high, color=color, alpha=0.15, linewidth=0)
+        panel.set_title(synth, fontsize=9)
+        panel.set(xlabel="step")
+    axes[0, 0].set(ylabel=ylabel)
+    axes[0, -1].legend(fontsize=8)
     return figure

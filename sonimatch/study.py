@@ -422,12 +422,14 @@ def status(folder: str | os.PathLike[str]) -> list[Status]:
 
 
 def experiment_of(settings: Mapping[str, Any]) -> Experiment:
-    """The experiment of stored settings: of a preset, or of other numbers, synths and losses of this package.
+    """The experiment of stored settings: a preset, or a combination of the presets' parts, any synth and any search.
 
-    Raises `StudyError` when a part of it is none of the package's, or no longer.
+    Raises `StudyError` when a part of it is none of these, or no longer.
     """
-    synths, losses = SYNTHS + RELEASED.synths, LOSSES + RELEASED_LOSSES
-    known = {_text(_plain(part)): part for part in (*synths, *losses, *SEARCHES, PAPER_MSS, RELEASED_MSS)}
+    parts = [*SYNTHS, *SEARCHES]
+    for preset in PRESETS:
+        parts += [*preset.synths, *preset.losses, preset.search, preset.score]
+    known = {_text(_plain(part)): part for part in parts}
 
     def recall(value: Any) -> Any:
         if isinstance(value, dict) and _text(value) not in known:
