@@ -301,8 +301,12 @@ def _study_report(args: argparse.Namespace) -> None:
         if means:
             figures.append(f"{metric}.png")
             _save(args.output / figures[-1], plots.violins_figure(means, published, f"bootstrapped mean {name}"))
-    curves = {synth: {loss: study.P_loss(synth, loss, "path") for loss in study.losses} for synth in study.synths}
-    _save(args.output / "steps.png", plots.progress_figure(curves))
+    if study.is_thinned:
+        notes.append("The record has the ends of the paths only: no figure of the steps.")
+    else:
+        curves = {synth: {loss: study.P_loss(synth, loss, "path") for loss in study.losses} for synth in study.synths}
+        figures.append("steps.png")
+        _save(args.output / "steps.png", plots.progress_figure(curves))
 
     tables = {"summary.csv": summary, "kruskal_wallis.csv": tests, "ranks.csv": ranks}
     for file, rows in tables.items():
@@ -333,7 +337,7 @@ Scott–Knott effect size difference, 1 is best: of 1000 bootstrapped means (as 
     print(_markdown(shown), end="")
     for note in notes:
         print(note)
-    print(f"wrote {args.output / 'report.md'}, {', '.join([*names[1:4], *figures, 'steps.png'])}")
+    print(f"wrote {args.output / 'report.md'}, {', '.join([*names[1:4], *figures])}")
 
 
 def _study_verify(args: argparse.Namespace) -> None:
@@ -374,7 +378,8 @@ def _study_export(args: argparse.Namespace) -> None:
                 row[f"parameter_{column}"] = f"{name} ({unit})" if unit else name
                 row |= {f"{what}_{column}": point[i, column] for what, point in zip(_POINTS, points, strict=True)}
             row |= {"P_loss_start": P_loss[0][i], "P_loss_end": P_loss[1][i], "MSS": trials.MSS[i]}
-            row |= {"value_start": trials.value[i, 0], "value_end": trials.value[i, kept], "value_best": best[i]}
+            row |= {"value_start": trials.value[i, 0], "value_end": trials.value[i, kept]}
+            row |= {} if study.is_thinned else {"value_best": best[i]}
             row |= {"ok": int(trials.ok[i]), "out_of_range": int(trials.out_of_range[i])}
             rows.append(row)
     _write_text(args.csv, _csv(rows))
@@ -784,7 +789,7 @@ def _parser() -> argparse.ArgumentParser:
         "run a random sample of a record again",
         "Run a random sample of a record again and compare: all to the last bit, as on the machine that made it; or\n"
         f"within rounding, that is parameters within {_EARLY:g} of their range over the first ten steps and scores\n"
-        f"within {_SCORE:.0%}. Exit status 1 otherwise. Records of the presets, and of parts and variations of them.",
+        f"within {_SCORE:.0%}. Exit status 1 otherwise. For records whose synths, losses and search the package has.",
         "  sonimatch study verify results/paper.npz --per-pair 2 --seed 1",
         studies,
     )
@@ -797,7 +802,8 @@ def _parser() -> argparse.ArgumentParser:
         "export",
         "write the trials of a record as a table",
         "Write a CSV file with a row for each trial: target, start and end in physical units (at the nearer end of\n"
-        "the range where they lie outside), P-loss and loss value at start and end, the lowest value, and the MSS.",
+        "the range where they lie outside), P-loss and loss value at start and end, the lowest value if the record\n"
+        "has it, and the MSS.",
         "  sonimatch study export results/paper.npz --csv paper.csv",
         studies,
     )

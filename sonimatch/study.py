@@ -34,6 +34,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sonimatch.audio import replacing
+from sonimatch.features import STFT
 from sonimatch.losses import LOSSES, RELEASED_LOSSES
 from sonimatch.match import match_all
 from sonimatch.metrics import MSS, PAPER_MSS, RELEASED_MSS, P_loss
@@ -210,6 +211,10 @@ class Study:
         stored = self.settings["synths"][self.synths.index(synth)]["space"]
         return ParamSpace(**{name: tuple(values) for name, values in stored.items() if name != "type"})
 
+    @property
+    def is_thinned(self) -> bool:
+        return any(trials.theta.shape[1] <= self.settings["steps"] for trials in self.trials.values())
+
     def thinned(self) -> Study:
         """The same study with two entries of each path: the start and the kept point."""
         thin = {pair: trials.thinned() for pair, trials in self.trials.items()}
@@ -359,6 +364,10 @@ def run(
     if study is None or study.settings["trials"] < experiment.trials:
         _claim(experiment, parts)
         if study is not None:
+            if study.is_thinned:
+                raise StudyError(
+                    f"{record} has no paths, only their ends: no trials can be added; choose another folder"
+                )
             _unpack(study, parts)
             before = study.provenance["seconds"]
         clock = _Clock(parts / "seconds.json", before)
@@ -422,27 +431,41 @@ def status(folder: str | os.PathLike[str]) -> list[Status]:
 
 
 def experiment_of(settings: Mapping[str, Any]) -> Experiment:
-    """The experiment of stored settings: a preset, or a combination of the presets' parts, any synth and any search.
+    """The experiment of stored settings, when its parts are of this package.
 
-    Raises `StudyError` when a part of it is none of these, or no longer.
+    Raises `StudyError` for a program that is not in the catalogues, or no longer, and for settings that this version
+    does not know.
     """
-    parts = [*SYNTHS, *SEARCHES]
-    for preset in PRESETS:
-        parts += [*preset.synths, *preset.losses, preset.search, preset.score]
-    known = {_text(_plain(part)): part for part in parts}
+    synths: list[Any] = [*SYNTHS, *(synth for preset in PRESETS for synth in preset.synths)]
+    programs = {synth.source_sha256: synth for synth in synths}
+    kinds = {type(part).__name__: type(part) for part in (*LOSSES, *SEARCHES, PAPER_MSS)}
 
     def recall(value: Any) -> Any:
-        if isinstance(value, dict) and _text(value) not in known:
-            raise StudyError(f"{value['name']}, as it was then, is none of this package's")
-        return tuple(map(recall, value)) if isinstance(value, list) else known.get(_text(value), value)
+        if isinstance(value, list):
+            return tuple(map(recall, value))
+        if not isinstance(value, dict):
+            return value
+        if "sha256" in value:
+            rates = {name: value[name] for name in ("name", "sample_rate", "num_samples", "precision")}
+            return replace(programs[value["sha256"]], **rates)
+        kind: Any = kinds[value["type"]] if "type" in value else STFT
+        return kind(**{name: recall(item) for name, item in value.items() if name != "type"})
 
-    return Experiment(**{name: recall(value) for name, value in settings.items()})
+    try:
+        experiment = Experiment(**{name: recall(value) for name, value in settings.items()})
+    except (KeyError, TypeError) as error:
+        raise StudyError(
+            f"{settings['name']} has parts that this version of sonimatch does not have: {error}"
+        ) from None
+    if different := _different(experiment, settings):
+        raise StudyError(f"{settings['name']} has parts that have changed since: {', '.join(different)}")
+    return experiment
 
 
 class Rerun(NamedTuple):
-    """A stored trial and the same trial run again: whether all of it is `equal` to the last bit, and how far apart
-    they are: the target and the first ten steps, `early`; the kept point, `end`; and `score`, the stored score and
-    that of the stored point, relative to it."""
+    """A stored trial and the same trial run again: whether all of it is `equal` to the last bit, and how far apart are
+    the targets and the first ten steps (of a thinned study the starts), `early`, and the kept points, `end`; and how
+    far is the stored score from that of the stored point, `score`, as a share of it."""
 
     synth: str
     loss: str
@@ -469,12 +492,11 @@ def verify(study: Study, experiment: Experiment, per_pair: int = 1, seed: int = 
     for pair, trial, again in sorted(_results(experiment, todo, None, None, print), key=lambda result: result[:2]):
         synth, loss = experiment.pairs[pair]
         stored = Trials(*(array[trial : trial + 1] for array in study.trials[synth.name, loss.name]))
-        if again.theta.shape != stored.theta.shape:
-            again = again.thinned()
+        again = again.thinned() if study.is_thinned else again
         equal = all(a.tobytes() == b.tobytes() for a, b in zip(again, stored, strict=True))
-        early = max(
-            np.abs(again.theta - stored.theta)[:, :11].max(), np.abs(again.theta_true - stored.theta_true).max()
-        )
+        first = 1 if study.is_thinned else 11
+        apart = [(again.theta_true, stored.theta_true), (again.theta[:, :first], stored.theta[:, :first])]
+        early = max(np.abs(a - b).max() for a, b in apart)
         target = experiment.draw(synth, loss, [trial]).target[0]
         old, new = float(stored.MSS[0]), float(_score(synth, experiment.score, target, stored.end[0]))
         apart = 0.0 if np.array_equal(old, new, equal_nan=True) else abs(new - old) / max(abs(new), abs(old))
