@@ -116,7 +116,8 @@ build/book/.assembled: $(EXECUTED) build/pages.sum $(MATHJAX)
 	@find build/book/_static -mindepth 1 -maxdepth 1 ! -name sounds -exec rm -rf {} +
 	@for f in build/book/notebooks/*.ipynb; do \
 	    [ -e "notebooks/$$(basename "$$f" .ipynb).md" ] || rm -f "$$f"; done
-	@cp -R book build/book/book && rm -rf build/book/book/_static build/book/book/check.py
+	@cp -R book build/book/book && rm -rf build/book/book/_static build/book/book/*.py
+	@$(BIN)/python book/times.py _toc.yml build/book/notebooks > build/book/book/times.md
 	@cp -R book/_static/. build/book/_static/
 	@cp _config.yml _toc.yml build/book/
 	@mkdir -p build/book/_extra/_static/mathjax && cp $(MATHJAX) build/book/_extra/_static/mathjax/
