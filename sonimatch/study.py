@@ -465,7 +465,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
 class Rerun(NamedTuple):
     """A stored trial and the same trial run again: whether all of it is `equal` to the last bit, and how far apart are
     the targets and the first ten steps (of a thinned study the starts), `early`, and the kept points, `end`; and how
-    far is the stored score from that of the stored point, `score`, as a share of it."""
+    far is the stored score from that of the stored point, `score`, as a share of it (or of 0.01, where it is less)."""
 
     synth: str
     loss: str
@@ -499,7 +499,7 @@ def verify(study: Study, experiment: Experiment, per_pair: int = 1, seed: int = 
         early = max(np.abs(a - b).max() for a, b in apart)
         target = experiment.draw(synth, loss, [trial]).target[0]
         old, new = float(stored.MSS[0]), float(_score(synth, experiment.score, target, stored.end[0]))
-        apart = 0.0 if np.array_equal(old, new, equal_nan=True) else abs(new - old) / max(abs(new), abs(old))
+        apart = 0.0 if np.array_equal(old, new, equal_nan=True) else abs(new - old) / max(abs(new), abs(old), 0.01)
         end = np.abs(again.end - stored.end).max()
         rows.append(Rerun(synth.name, loss.name, trial, equal, float(early), float(end), float(apart)))
     return rows
@@ -637,7 +637,7 @@ def _write(path: Path, settings: Mapping[str, Any], arrays: Mapping[str, np.ndar
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and arrays of a file that is whole; `StudyError` for one that is not."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes())
         if _checksum(header["settings"], arrays) != header["checksum"]:

@@ -304,7 +304,10 @@ def test_a_value_given_twice(tmp_path, fails):
     assert "lp_cut is given twice" in fails("render", "bp_noise", "lp_cut=100", "lp_cut=200", "-o", tmp_path / "x.wav")
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["render"], ["match"], ["landscape"]])
+STUDY = [["study", *name] for name in ([], ["run"], ["status"], ["report"], ["verify"], ["export"])]
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["render"], ["match"], ["landscape"], *STUDY], ids=" ".join)
 def test_help(capsys, command):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
@@ -325,6 +328,11 @@ def test_words_that_do_not_parse(tmp_path, fails, target):
     assert "--synth, --loss" in fails("match", target)
     assert "-o" in fails("render", "bp_noise")
     assert "COMMAND" in fails()
+    assert "COMMAND" in fails("study")
+    assert "--trials: 0 is out of range" in fails("study", "run", "--trials", "0")
+    assert "--per-pair: 0 is out of range" in fails("study", "verify", "x.npz", "--per-pair", "0")
+    assert "--csv" in fails("study", "export", "x.npz")
+    assert "RECORD.npz" in fails("study", "report")
     assert "invalid choice" in fails("rendr")
     assert not (tmp_path / "out").exists()
 

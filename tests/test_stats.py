@@ -24,6 +24,7 @@ from sonimatch.stats import (
     kendall_w,
     kruskal_wallis,
     rank_agreement,
+    rank_losses,
     scott_knott_esd,
     spearman,
 )
@@ -311,6 +312,22 @@ def test_ranks_of_bootstrapped_means_are_no_evidence(rng, test):
     assert two > 0.8
     assert four == 1
     assert raw < two / 2
+
+
+def test_rank_losses_ranks_lower_scores_first(rng):
+    scores = {name: rng.gamma(4, scale, size=n) for name, scale, n in (("c", 9, 60), ("a", 1, 40), ("b", 3, 50))}
+    for test in ("np", "p"):
+        assert rank_losses(scores, test=test) == {"a": 1, "b": 2, "c": 3}
+    even = {name: x[:40] for name, x in scores.items()}
+    raw = scott_knott_esd(-np.stack([*even.values()], 1), "p", "ends")
+    assert rank_losses(even, resamples=0, test="p", negligible="ends") == dict(zip(even, raw.tolist(), strict=True))
+    drawn = [bootstrap_means(x, 200, 7 + i, reciprocal=True) for i, x in enumerate(scores.values())]
+    published = scott_knott_esd(np.stack(drawn, 1))
+    assert rank_losses(scores, 200, seed=7) == dict(zip(scores, published.tolist(), strict=True))
+    same = dict.fromkeys("ab", even["a"])
+    assert rank_losses(same, resamples=0) == {"a": 1, "b": 1}
+    with pytest.raises(ValueError, match="reciprocal needs positive means"):
+        rank_losses({"a": np.zeros(3)})
 
 
 # ---------------------------------------------------------------- agreement of raters and rankings
