@@ -21,6 +21,7 @@ ROOMS = [
 
 # What every chapter says somewhere in a heading or in the title of an admonition.
 FRAME = ("objectives", "limits", "exercises", "summary", "further reading")
+NO_CHAPTERS = {"status"}  # pages of reference that are computed, too
 
 TEXT_SUFFIXES = {
     *("", ".bib", ".cff", ".css", ".csv", ".dsp", ".html", ".js", ".json", ".lib", ".md", ".mjs", ".py"),
@@ -99,7 +100,7 @@ def test_a_chapter_has_the_frame(path):
     assert len(re.findall(r"^# ", prose, flags=re.MULTILINE)) == 1, "one title"
     titles = frame_titles(text)
     missing = [word for word in FRAME if not any(word in title for title in titles)]
-    assert not missing
+    assert not missing or path.stem in NO_CHAPTERS
 
 
 def test_the_frame_can_be_missed():
