@@ -40,7 +40,7 @@ def run_time(path: Path) -> tuple[datetime, float]:
 def table(toc: Path, folder: Path) -> str:
     names = files(yaml.safe_load(toc.read_text(encoding="utf-8")))
     times = {name: run_time(folder / f"{Path(name).name}.ipynb") for name in names if name.startswith("notebooks/")}
-    rows = [f"| {{doc}}`/{name}` | {begin:%Y-%m-%d %H:%M} | {seconds:.0f} |" for name, (begin, seconds) in times.items()]
+    rows = [f"| {{doc}}`/{name}` | {at:%Y-%m-%d %H:%M} | {seconds:.0f} |" for name, (at, seconds) in times.items()]
     total = sum(seconds for _, seconds in times.values())
     lines = ["| Chapter | Executed (UTC) | Run time (s) |", "| :-- | :-- | --: |", *rows, f"| all | | {total:.0f} |"]
     return "\n".join(lines) + "\n"
