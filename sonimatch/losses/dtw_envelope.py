@@ -7,6 +7,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sonimatch.features import PAPER_STFT, STFT, envelope
 
@@ -14,7 +15,6 @@ _VECTOR = 16  # lanes of the widest vector unit, in single precision
 _WALL = 1e30  # stands for infinity outside the grid: sums and differences of walls stay finite
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
 def soft_dtw(cost: jax.Array, gamma: float) -> jax.Array:
     """Soft dynamic time warping: the soft minimum of the summed cost over all monotone alignments.
 
@@ -26,41 +26,63 @@ def soft_dtw(cost: jax.Array, gamma: float) -> jax.Array:
     Source: M. Cuturi and M. Blondel, "Soft-DTW: a differentiable loss function for time-series", 2017.
     Shown in notebooks/losses.md.
     """
-    return _forward(cost, gamma)[0]
-
-
-@soft_dtw.defjvp
-def _(gamma, primals, tangents):
-    value, steps = _forward(primals[0], gamma)
-    return value, jnp.vdot(_expected_alignment(steps, *primals[0].shape), tangents[0])
-
-
-def _forward(cost: jax.Array, gamma: float) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    """The value, and for each cell the probabilities that an alignment enters it from above and from the left.
-
-    Skewed layout: row `k` is the anti-diagonal `i + j = k`, whose cells do not depend on each other, lane `i`; a whole
-    number of vectors of lanes, all but the first `n` of them walls.
-    """
     n, m = cost.shape
     walled = jnp.pad(cost, ((0, 0), (0, n)), constant_values=_WALL)
     skewed = walled.ravel()[:-n].reshape(n, n + m - 1).T
-    skewed = jnp.pad(skewed, ((0, 0), (0, -n % _VECTOR)), constant_values=_WALL)
+    return _soft_dtw(jnp.pad(skewed, ((0, 0), (0, -n % _VECTOR)), constant_values=_WALL), n, gamma)
+
+
+def _skewed_squares(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`(a_i - b_j)²` for `_soft_dtw`: each row is `a` less a stretch of `b`, read backwards."""
+    (n,), (m,) = a.shape, b.shape
+    rows, lanes = n + m - 1, n + -n % _VECTOR
+    backwards = jnp.pad(b[::-1], (n - 1, lanes - 1))
+    stretches = jax.vmap(lambda start: jax.lax.dynamic_slice(backwards, (start,), (lanes,)))(jnp.arange(rows)[::-1])
+    k, i = np.ogrid[:rows, :lanes]
+    return jnp.where((i < n) & (i <= k) & (k < i + m), (jnp.pad(a, (0, lanes - n)) - stretches) ** 2, _WALL)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _soft_dtw(skewed: jax.Array, n: int, gamma: float) -> jax.Array:
+    """Row `k` of `skewed` is the anti-diagonal `i + j = k` of the costs, whose cells do not depend on each other, and
+    lane `i` is row `i`: a whole number of vectors of lanes, with walls outside the grid."""
+    return _forward(skewed, n, gamma)[0]
+
+
+@_soft_dtw.defjvp
+def _(n, gamma, primals, tangents):
+    value, steps = _forward(primals[0], n, gamma)
+    return value, jnp.vdot(_expected_alignment(steps, n), tangents[0])
+
+
+def _forward(skewed: jax.Array, n: int, gamma: float) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """The value, and for each cell the probabilities that an alignment enters it from above and from the left.
+
+    Of the three weights relative to the largest, one is 1; so two exponentials do.
+    """
 
     def step(carry, costs):
         diagonal, left = carry
-        above = jnp.concatenate([jnp.full(1, _WALL, cost.dtype), left[:-1]])
-        least = jnp.minimum(jnp.minimum(above, left), diagonal)
-        weights = [jnp.exp((least - r) / gamma) for r in (above, left, diagonal)]
-        total = weights[0] + weights[1] + weights[2]
-        return (above, costs + least - gamma * jnp.log(total)), (weights[0] / total, weights[1] / total)
+        above = jnp.concatenate([jnp.full(1, _WALL, costs.dtype), left[:-1]])
+        near, far = jnp.minimum(above, left), jnp.maximum(above, left)
+        weight_far, weight = jnp.exp((near - far) / gamma), jnp.exp(-jnp.abs(near - diagonal) / gamma)
+        weight_near = jnp.where(near <= diagonal, 1, weight)
+        weight_diagonal = jnp.where(near <= diagonal, weight, 1)
+        total = weight_near * (1 + weight_far) + weight_diagonal
+        here = costs + jnp.minimum(near, diagonal) - gamma * jnp.log(total)
+        enter_near = weight_near / total
+        enter_far = enter_near * weight_far
+        from_above = jnp.where(above <= left, enter_near, enter_far)
+        from_left = jnp.where(above <= left, enter_far, enter_near)
+        return (above, here), (from_above, from_left)
 
-    wall = jnp.full(skewed.shape[1], _WALL, cost.dtype)
+    wall = jnp.full(skewed.shape[1], _WALL, skewed.dtype)
     (_, last), steps = jax.lax.scan(step, (wall.at[0].set(0), wall), skewed)
     return last[n - 1], steps
 
 
-def _expected_alignment(steps: tuple[jax.Array, ...], n: int, m: int) -> jax.Array:
-    """The probability of each cell `[n, m]`, flowing back from the last. The weights of a cell sum to 1; the
+def _expected_alignment(steps: tuple[jax.Array, ...], n: int) -> jax.Array:
+    """The probability of each cell, skewed, flowing back from the last. The weights of a cell sum to 1; the
     textbook's `exp((R[i+1, j] - R[i, j] - cost[i+1, j]) / γ)` overflows when `R` rounds by far more than γ.
     """
 
@@ -73,8 +95,7 @@ def _expected_alignment(steps: tuple[jax.Array, ...], n: int, m: int) -> jax.Arr
         return (behind + left + lifted, diagonal), here
 
     end = jnp.zeros_like(steps[0][0]).at[n - 1].set(1)
-    _, skewed = jax.lax.scan(step, (end, jnp.zeros_like(end)), steps, reverse=True)
-    return jnp.pad(skewed[:, :n].T.ravel(), (0, n)).reshape(n, n + m)[:, :m]
+    return jax.lax.scan(step, (end, jnp.zeros_like(end)), steps, reverse=True)[1]
 
 
 @dataclass(frozen=True)
@@ -107,4 +128,4 @@ class DTW_Envelope:
     def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
         if a.ndim != 1 or b.ndim != 1:
             raise ValueError(f"envelopes have shapes {a.shape} and {b.shape}; they must be [frames]")
-        return soft_dtw((a[:, None] - b) ** 2, self.gamma)
+        return _soft_dtw(_skewed_squares(a, b), a.size, self.gamma)
