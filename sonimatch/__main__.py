@@ -441,9 +441,9 @@ def _record(path: Path) -> Study:
 
 def _origin(provenance: Mapping[str, Any]) -> str:
     """When, where and from what a study was made."""
-    time = timedelta(seconds=round(provenance["seconds"]))
+    time, core_time = (timedelta(seconds=round(provenance[name])) for name in ("seconds", "core_seconds"))
     commit = f"commit {provenance['commit']}" if provenance["commit"] else "no commit"
-    return f"finished {provenance['finished']}, {time} of work, {provenance['workers']} workers, {commit}"
+    return f"finished {provenance['finished']}, {time} of work ({core_time} of processors), {commit}"
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

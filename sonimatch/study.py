@@ -187,7 +187,11 @@ class Trials(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """A finished study: its `settings`, its `provenance`, and the `Trials` of each `(synth, loss)` by name."""
+    """A finished study: its `settings`, its `provenance`, and the `Trials` of each `(synth, loss)` by name.
+
+    Of the provenance, `seconds` is the time that passed while it ran, and `core_seconds` the processor time of all
+    workers, which does not grow when the machine has other work.
+    """
 
     settings: dict[str, Any]
     provenance: dict[str, Any]
@@ -328,8 +332,19 @@ def solve(experiment: Experiment, synth: Synth, loss: Loss, trials: Sequence[int
     return Trials(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _solve(experiment: Experiment, pair: int, first: int, stop: int) -> tuple[int, int, Trials]:
-    return pair, first, solve(experiment, *experiment.pairs[pair], range(first, stop))
+class _Chunk(NamedTuple):
+    """Finished trials of a pair, from number `first`, and the processor time that they took."""
+
+    pair: int
+    first: int
+    trials: Trials
+    core_seconds: float
+
+
+def _solve(experiment: Experiment, pair: int, first: int, stop: int) -> _Chunk:
+    before = time.process_time()
+    trials = solve(experiment, *experiment.pairs[pair], range(first, stop))
+    return _Chunk(pair, first, trials, time.process_time() - before)
 
 
 # -------------------------------------------------------------------------------------------------------- the run
@@ -377,8 +392,9 @@ def run(
             left[pair] -= number
         total = len(left) * experiment.trials
         with tqdm(total=total, initial=total - sum(left), disable=not progress, unit="trial") as bar:
-            for pair, first, trials in _results(experiment, todo, executor, workers, say):
-                _write(parts / f"{pair:03d}-{first:06d}.npz", experiment.settings, trials._asdict())
+            for pair, first, trials, core_seconds in _results(experiment, todo, executor, workers, say):
+                path = parts / f"{pair:03d}-{first:06d}.npz"
+                _write(path, experiment.settings, trials._asdict(), core_seconds=core_seconds)
                 clock.save()
                 left[pair] -= len(trials.ok)
                 name = ", ".join(thing.name for thing in experiment.pairs[pair])
@@ -489,7 +505,7 @@ def verify(study: Study, experiment: Experiment, per_pair: int = 1, seed: int = 
     for pair in range(len(experiment.pairs)):
         sample = rng.choice(study.settings["trials"], min(per_pair, study.settings["trials"]), replace=False)
         todo += [(pair, int(trial), int(trial) + 1) for trial in sorted(sample)]
-    for pair, trial, again in sorted(_results(experiment, todo, None, None, print), key=lambda result: result[:2]):
+    for pair, trial, again, _ in sorted(_results(experiment, todo, None, None, print), key=lambda chunk: chunk[:2]):
         synth, loss = experiment.pairs[pair]
         stored = Trials(*(array[trial : trial + 1] for array in study.trials[synth.name, loss.name]))
         again = again.thinned() if study.is_thinned else again
@@ -507,7 +523,7 @@ def verify(study: Study, experiment: Experiment, per_pair: int = 1, seed: int = 
 
 def _results(
     experiment: Experiment, todo: list[tuple[int, int, int]], executor: Executor | None, workers: int | None, say: Any
-) -> Iterator[tuple[int, int, Trials]]:
+) -> Iterator[_Chunk]:
     """The chunks in the order in which they are ready."""
     if executor is not None:
         futures = [executor.submit(_solve, experiment, *chunk) for chunk in todo]
@@ -684,11 +700,13 @@ def _claim(experiment: Experiment, parts: Path) -> None:
 
 def _unpack(study: Study, parts: Path) -> None:
     """Turn a finished study back into chunks, to which more are added."""
+    each = study.provenance["core_seconds"] / sum(len(trials.ok) for trials in study.trials.values())
     for pair, trials in enumerate(study.trials.values()):
         for first in range(0, len(trials.ok), _CHUNK):
             path = parts / f"{pair:03d}-{first:06d}.npz"
             if not path.exists():
-                _write(path, study.settings, {n: a[first : first + _CHUNK] for n, a in trials._asdict().items()})
+                some = {name: array[first : first + _CHUNK] for name, array in trials._asdict().items()}
+                _write(path, study.settings, some, core_seconds=each * len(some["ok"]))
 
 
 def _inventory(
@@ -714,14 +732,16 @@ def _inventory(
 
 
 def _assemble(experiment: Experiment, parts: Path, seconds: float, workers: int | None) -> Study:
-    trials = {}
+    trials, core_seconds = {}, 0.0
     for pair, (synth, loss) in enumerate(experiment.pairs):
-        chunks = [_read(parts / f"{pair:03d}-{first:06d}.npz")[1] for first in range(0, experiment.trials, _CHUNK)]
-        whole = (np.concatenate([chunk[name] for chunk in chunks]) for name in Trials._fields)
+        chunks = [_read(parts / f"{pair:03d}-{first:06d}.npz") for first in range(0, experiment.trials, _CHUNK)]
+        core_seconds += sum(header["core_seconds"] for header, _ in chunks)
+        whole = (np.concatenate([arrays[name] for _, arrays in chunks]) for name in Trials._fields)
         trials[synth.name, loss.name] = Trials(*whole)
     provenance = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
+        "core_seconds": round(core_seconds, 1),
         "workers": workers or len(_cores()),
         "cores": len(_cores()),
         "device": f"{jax.devices()[0].platform}, {jax.devices()[0].device_kind}, {platform.machine()}",
