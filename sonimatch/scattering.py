@@ -67,12 +67,6 @@ def morlet(n: int, xi: float, sigma: float) -> np.ndarray:
     return _unit_l1(band - band[0] / leak[0] * leak)
 
 
-def decimated(filters: np.ndarray, log2_step: int) -> np.ndarray:
-    """The filters `[..., n]` as they act on sounds of `2^log2_step` times fewer samples: `[..., n /
-    2^log2_step]`. The periods of the spectrum are **summed**, so the gain at each frequency stays."""
-    return filters.reshape(*filters.shape[:-1], 2**log2_step, -1).sum(-2)
-
-
 def padded_length(num_samples: int, T: int) -> int:
     """The power of two in which `num_samples` and three times the reach of the low-pass filter of `T` samples
     on both sides fit (beyond its reach lies 1e-3 of its l1 norm), at most what one reflection can fill.
@@ -110,7 +104,7 @@ class Paths(NamedTuple):
 @dataclass(frozen=True)
 class TimeScattering:
     """One-dimensional time scattering: audio `[samples]` ─► coefficients `[paths, frames]`, all ≥ 0 but the
-    first row.
+    first row (up to rounding).
 
     `S0 = x * φ`, `S1 = |x * ψ1| * φ`, `S2 = ||x * ψ1| * ψ2| * φ` with Morlet wavelets ψ1 (`Q` per octave), ψ2
     (one per octave, only where slower than ψ1) and the Gaussian φ of `T = 2^J` samples; one frame every `T`
@@ -211,44 +205,61 @@ def _shorter(n: int, left: int, num_samples: int, T: int, narrowest: float) -> t
 @partial(jax.jit, static_argnums=(1, 2))
 def _transform(audio: jax.Array, J: int, Q: int) -> jax.Array:
     """The coefficients `[paths, frames]`, rate by rate: all that is decimated by `2^j` goes through one
-    inverse transform, one modulus and one low-pass filter."""
+    inverse transform, one modulus and one transform; all rows through one low-pass filter at the end."""
     plan = _plan(J, Q, audio.size)
     x = jnp.pad(audio, plan.padding, mode="reflect")
-    x_hat = jnp.fft.rfft(x)
-    first_hat, rows, labels = {}, [_average(plan, x[None], 0)], [(0, 0, 0)]
+    x_hat = _coefficients(x.reshape(-1, 2).T, x.size // 2 + 1)
+    first, first_hat, rows, labels = [], x_hat[None][:0], [], []
     for j in sorted({*plan.first, *plan.second}):
-        bands = []
+        m, new, bands = x.size >> j, [], []
         if j in plan.first:
-            numbers, wavelets = plan.first[j]
-            bands.append(_band(x_hat, wavelets, x.size >> j))
-            labels += [(1, n1, 0) for n1 in numbers]
-        if j in plan.second:
+            new, wavelets = plan.first[j]
+            bands.append(_band(x_hat, wavelets, m))
+        if j in plan.second and first:
             numbers, wavelets = plan.second[j]
-            for j1, u_hat in first_hat.items():
-                pairs = _band(u_hat[:, None], decimated(wavelets, j1), x.size >> j)
-                bands.append(pairs.reshape(-1, pairs.shape[-1]))
-                labels += [(2, n1, n2) for n1 in plan.first[j1][0] for n2 in numbers]
-        u = _modulus(jnp.fft.ifft(jnp.concatenate(bands)))
-        rows.append(_average(plan, u, j))
-        if j in plan.first:
-            first_hat[j] = jnp.fft.rfft(u[: len(plan.first[j][0])])
+            pairs = _band(first_hat[:, None], wavelets, m)
+            bands.append(pairs.reshape(-1, *pairs.shape[-2:]))
+            labels += [(2, n1, n2) for n1 in first for n2 in numbers]
+        count = max(m // 4 + 1, plan.total)  # what the next rate and the low-pass filter need
+        u_hat = _coefficients(_modulus(jnp.fft.ifft(jnp.concatenate(bands))), count)
+        rows.append(u_hat[len(new) :, : plan.total])
+        first, first_hat = first + new, jnp.concatenate([first_hat[:, :count], u_hat[: len(new)]])
+    rows += [x_hat[None, : plan.total], first_hat[:, : plan.total]]
+    labels += [(0, 0, 0), *((1, n1, 0) for n1 in first)]
     order = sorted(range(len(labels)), key=labels.__getitem__)
-    return jnp.concatenate(rows)[np.array(order)]
+    return _average(plan, jnp.concatenate(rows))[np.array(order)]
+
+
+def _coefficients(u: jax.Array, count: int) -> jax.Array:
+    """The first `count` Fourier coefficients `[..., count]` of real sounds of `n` samples, given as their even
+    and their odd samples, `u [..., 2, n/2]`.
+
+    One complex transform `Z` of `even + i odd` has both: `E[k] = (Z[k] + Z*[-k]) / 2` and `O[k] = (Z[k] -
+    Z*[-k]) / 2i`; that of the sound is `E[k] + exp(-2πi k / n) O[k]`. Divided by `n`, it depends on no rate.
+    """
+    z_hat = jnp.fft.fft(jax.lax.complex(u[..., 0, :], u[..., 1, :]))
+    n = 2 * z_hat.shape[-1]
+    z_hat = jnp.concatenate([z_hat, z_hat[..., :1]], -1)
+    above, below = z_hat[..., :count], jnp.conj(z_hat[..., ::-1][..., :count])
+    turn = (np.exp(-2j * np.pi * np.arange(count) / n) / (2j * n)).astype(z_hat.dtype)
+    return (above + below) / (2 * n) + (above - below) * turn
 
 
 def _band(x_hat: jax.Array, filters: np.ndarray, m: int) -> jax.Array:
-    """Filter and decimate: the spectrum `[..., m]` of the filtered sound at its new length `m`, from the half
-    spectrum `x_hat [..., n/2 + 1]` of a real sound and filters `[..., n]`.
+    """Filter and decimate: the spectra `[..., 2, m/2]` of the even and of the odd samples of the filtered sound at
+    its new length `m`, from the first Fourier coefficients of a real sound and filters `[..., n]`.
 
-    Decimation adds up `n/m` periods of length `m`. The filters are zero in all but two: their decimation
-    leaves 5 `sigma` up to the new Nyquist frequency, hence 10 and more on either side of those two.
+    Decimation adds up the periods of a spectrum: to length `m`, then to `m/2`, for the odd samples after a turn
+    of `exp(2πi k / m)`. The filters leave 5 `sigma` up to the new Nyquist frequency: what lies beyond is one
+    more period at most above it, and nothing below its negative.
     """
-    n, real = filters.shape[-1], x_hat.real.dtype
-    filters = (filters * (m / n)).astype(real)
-    if m == n:
-        return jnp.concatenate([x_hat, jnp.conj(x_hat[..., -2:0:-1])], -1) * filters
-    above, below = x_hat[..., :m], jnp.conj(x_hat[..., m:0:-1])
-    return above * filters[..., :m] + below * filters[..., n - m :]
+    n, h = filters.shape[-1], m // 2
+    filters = (filters * h).astype(x_hat.real.dtype)
+    above, below = x_hat[..., :h] * filters[..., :h], jnp.conj(x_hat[..., h:0:-1]) * filters[..., n - h :]
+    if m < n and np.abs(filters[..., h:m]).max() > 1e-18 * h:
+        below += x_hat[..., h:m] * filters[..., h:m]
+    turn = np.exp(2j * np.pi * np.arange(h) / m).astype(x_hat.dtype)
+    return jnp.stack([above + below, (above - below) * turn], -2)
 
 
 def _modulus(z: jax.Array) -> jax.Array:
@@ -257,27 +268,8 @@ def _modulus(z: jax.Array) -> jax.Array:
     return jnp.where(power > 0, jnp.sqrt(jnp.where(power > 0, power, 1)), 0)
 
 
-def _average(plan: _Plan, u: jax.Array, j: int) -> jax.Array:
-    """Low-pass `u [..., n]`, of rate `2^-j`, and keep one value per frame of the sound: `[..., frames]`.
-
-    In time: cut into blocks of one frame, `S[f] = Σ_b Σ_r u[f - b, r] φ[b R - r]`. The sum over `r` is a
-    matrix product; the sum over `b` runs along the diagonals of its result, which padding and reshaping turn
-    into columns.
-    """
-    phi = decimated(plan.phi, j)
-    response, R = np.fft.ifft(phi).real, phi.size // plan.total
-    count = min(2 * _REACH + 1, plan.total)
-    b = np.arange(count) - (count - 1) // 2
-    taps = response[(b[:, None] * R - np.arange(R)) % phi.size].astype(u.dtype)
-
-    start, stop = plan.frames[0] - b[-1], plan.frames[1] - b[0]  # the blocks that reach a frame
-    blocks = u.reshape(*u.shape[:-1], plan.total, R)
-    axes = [(0, 0)] * (blocks.ndim - 2)
-    blocks = jnp.pad(blocks, [*axes, (max(0, -start), max(0, stop - plan.total)), (0, 0)], mode="wrap")
-    blocks = blocks[..., max(0, start) : max(0, start) + stop - start, :]
-
-    parts = jnp.einsum("br,...fr->...bf", taps, blocks, precision="highest")
-    width = stop - start + count - 1
-    flat = jnp.pad(parts, [*axes, (0, 0), (0, count)]).reshape(*u.shape[:-1], -1)
-    columns = flat[..., : count * width].reshape(*u.shape[:-1], count, width)
-    return columns.sum(-2)[..., count - 1 : count - 1 + plan.frames[1] - plan.frames[0]]
+def _average(plan: _Plan, u_hat: jax.Array) -> jax.Array:
+    """Low-pass real sounds and keep one value per frame, `[..., frames]`, from their first Fourier coefficients,
+    one per frame: up to ten times the bandwidth of φ. Real: twice the real part of the positive frequencies."""
+    phi = plan.phi[: plan.total] * np.where(np.arange(plan.total) > 0, 2, 1) * plan.total
+    return jnp.fft.ifft(u_hat * phi.astype(u_hat.real.dtype)).real[..., slice(*plan.frames)]
