@@ -18,7 +18,7 @@ from sonimatch.synths import RELEASED_SYNTHS, add_sinesaw, bp_noise, noise_am, s
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "study"
-SUBSET = 60  # trials where one thing is changed; trial i meets the same target and start as trial i of the preset
+SUBSET = 40  # trials where one thing is changed; trial i meets the same target and start as trial i of the preset
 
 random_search = [
     replace(preset, name=f"random-{preset.name}", search=RandomSearch(), keep="best", trials=SUBSET)

@@ -198,11 +198,15 @@ def match_figure(
 
 
 def violins_figure(
-    distributions: Mapping[str, Mapping[str, ArrayLike]], ranks: Mapping[str, Mapping[str, int]], ylabel: str
+    distributions: Mapping[str, Mapping[str, ArrayLike]],
+    ranks: Mapping[str, Mapping[str, int]],
+    ylabel: str,
+    rivals: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
     """A panel for each synth, a violin for each loss: `distributions[synth][loss] [n]`, coloured by its rank.
 
-    The rank also stands above the violin. Ranks past the fourth take the last colour.
+    The rank also stands above the violin. Ranks past the fourth take the last colour. `rivals`: one value for each
+    violin, what random search attains; a grey diamond.
     """
     width = 0.7 + 0.42 * sum(map(len, distributions.values()))
     figure, axes = _axes(1, len(distributions), max(3.6, width), 3.0)
@@ -213,14 +217,20 @@ def violins_figure(
             rank = ranks[synth][loss]
             body.set(facecolor=colors.get(rank, RANKS[-1]), edgecolor="#222222", linewidth=0.6, alpha=1)
             panel.annotate(str(rank), (place, np.max(x)), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        if rivals:
+            others = [rivals[synth][loss] for loss in losses]
+            style: dict[str, Any] = {"color": "#888888", "markeredgecolor": "#222222", "markersize": 4}
+            panel.plot(range(1, len(losses) + 1), others, "D", label="random search", **style)
         panel.set_xticks(range(1, len(losses) + 1), list(losses), rotation=45, ha="right")
         panel.set_axisbelow(True)
         panel.set_title(synth, fontsize=9)
         panel.margins(y=0.12)
     axes[0, 0].set(ylabel=ylabel)
     last = max(rank for some in ranks.values() for rank in some.values())
-    patches = [Patch(facecolor=colors[n], edgecolor="#222222", label=str(n)) for n in range(1, min(last, 4) + 1)]
-    figure.legend(handles=patches, title="rank", loc="outside right upper", fontsize=8, title_fontsize=8)
+    shown = range(1, min(last, 4) + 1)
+    entries: list[Any] = [Patch(facecolor=colors[n], edgecolor="#222222", label=str(n)) for n in shown]
+    entries += axes[0, 0].get_legend_handles_labels()[0]
+    figure.legend(handles=entries, title="rank", loc="outside right upper", fontsize=8, title_fontsize=8)
     return figure
 
 
