@@ -190,7 +190,7 @@ class Study:
     """A finished study: its `settings`, its `provenance`, and the `Trials` of each `(synth, loss)` by name.
 
     Of the provenance, `seconds` is the time that passed while it ran, and `core_seconds` the processor time of all
-    workers, which does not grow when the machine has other work.
+    workers, which other work on the machine inflates less, yet inflates: caches and memory are shared.
     """
 
     settings: dict[str, Any]

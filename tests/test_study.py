@@ -646,6 +646,11 @@ def test_violins_have_the_colour_of_their_rank():
         assert [text.get_text() for text in panel.texts] == [str(rank) for rank in ranks[synth].values()]
         assert [label.get_text() for label in panel.get_xticklabels()] == ["a", "b", "c"]
     assert figure._repr_png_()[:4] == b"\x89PNG"
+    rivals = {"x": {"c": 3.0, "a": 1.0, "b": 2.0}, "y": {"a": 4.0, "b": 5.0, "c": 6.0}}
+    figure = plots.violins_figure(distributions, ranks, "mean", rivals)
+    for panel, heights in zip(figure.axes, ([1, 2, 3], [4, 5, 6]), strict=True):
+        np.testing.assert_array_equal(panel.lines[-1].get_xydata(), np.transpose([[1, 2, 3], heights]))
+    assert "random search" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_progress_shows_median_and_quartiles():
