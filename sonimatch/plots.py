@@ -1,11 +1,12 @@
-"""Figures: one function a kind of picture, no state, the same colour for a loss everywhere.
+"""Figures and tables: one function a kind of picture, no state, the same colour for a loss everywhere.
 
-Every function returns a `Figure` that shows itself in a notebook and has matplotlib's `savefig`.
+Every figure function returns a `Figure` that shows itself in a notebook and has matplotlib's `savefig`; tables and
+lists are `Text`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -46,6 +47,37 @@ class Figure(matplotlib.figure.Figure):
         self.savefig(drawn, format="png", dpi=160)
         Image.open(drawn).convert("RGB").quantize(128).save(png, format="PNG", optimize=True)  # a third of the bytes
         return png.getvalue()
+
+
+class Text(str):
+    """Markdown that a notebook shows as text."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def lines(*sentences: str) -> Text:
+    """A list of sentences."""
+    return Text("\n".join(f"- {sentence}" for sentence in sentences))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Text:
+    """A table; columns in which nothing begins with a letter, a code sign or a bold one stand to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    left = [any(row[i][:1].isalpha() or row[i][:1] in ("`", "*") for row in cells) for i in range(len(header))]
+    body = [header, [":--" if each else "--:" for each in left], *cells]
+    return Text("\n".join("| " + " | ".join(line) + " |" for line in body))
+
+
+def by_synth(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Text:
+    """A table of pairs: a row begins with synth and loss, and each synth has a line of its own, once."""
+    body, seen = [], set()
+    for synth, *row in rows:
+        if synth not in seen:
+            body.append([f"**{synth}**", *[""] * (len(header) - 1)])
+            seen.add(synth)
+        body.append(row)
+    return table(header, body)
 
 
 def _axes(rows: int, columns: int, width: float, height: float, **settings: Any) -> tuple[Figure, np.ndarray]:
