@@ -24,13 +24,12 @@ from sonimatch.plots import Figure
 from sonimatch.space import ParamSpace
 
 _JS = Path(__file__).parent / "js"
-SCRIPTS = ("engine.js", "synth_player.js")
-"""The scripts of a page, in order; with `page.js` after them."""
 
 
 def page_script() -> str:
-    """All elements for a static page, as one classic script."""
-    return "\n".join((_JS / name).read_text() for name in (*SCRIPTS, "page.js"))
+    """All elements for a static page, as one classic script: the engine first, what starts them last."""
+    between = sorted({*_JS.glob("*.js")} - {_JS / "engine.js", _JS / "page.js"})
+    return "\n".join(path.read_text() for path in (_JS / "engine.js", *between, _JS / "page.js"))
 
 
 def page_style() -> str:
@@ -42,10 +41,12 @@ class Element(anywidget.AnyWidget):
     """An interactive element.
 
     `data` is what the script draws, as JSON, and does not change; `theta` is where the handle stands, in the unit
-    cube, and follows it both ways. A subclass names its `script` and has a `figure()` for readers without scripts.
+    cube, and follows it both ways. A subclass names its `script`, after those that it `shared` with others, and has a
+    `figure()` for readers without scripts.
     """
 
     script: ClassVar[str]
+    shared: ClassVar[tuple[str, ...]] = ()
     _css = page_style()
     data = traitlets.Dict().tag(sync=True)
     theta = traitlets.List(traitlets.Float()).tag(sync=True)
@@ -54,7 +55,7 @@ class Element(anywidget.AnyWidget):
         super().__init_subclass__(**settings)
         if "script" not in vars(cls):  # the class that traitlets makes of an instance
             return
-        text = "\n".join((_JS / name).read_text() for name in ("engine.js", cls.script))
+        text = "\n".join((_JS / name).read_text() for name in ("engine.js", *cls.shared, cls.script))
         cls._esm = f"{text}\nexport default {{ render: sonimatch.live({cls.__name__!r}) }};\n"
 
     def figure(self) -> Figure:
@@ -73,7 +74,9 @@ class Element(anywidget.AnyWidget):
         name = sha256(png).hexdigest()[:16] + ".png"
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / name).write_bytes(png)
-        state = json.dumps({"data": self.data, "theta": self.theta}, separators=(",", ":")).replace("</", "<\\/")
+        own = sorted({*self.trait_names(sync=True)} - {*anywidget.AnyWidget.class_trait_names()})
+        traits = {name: getattr(self, name) for name in own if not name.startswith("_")}
+        state = json.dumps(traits, separators=(",", ":")).replace("</", "<\\/")
         page = (
             f'<div class="sonimatch" data-element="{type(self).__name__}">'
             f'<script type="application/json">{state}</script>'
