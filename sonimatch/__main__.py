@@ -1,4 +1,4 @@
-"""The command line: `sonimatch list`, `render`, `match`, `landscape` and `study`.
+"""The command line: `sonimatch list`, `render`, `match`, `landscape`, `study` and `listen`.
 
 Exit status: 0 done, 1 it failed, 2 what the user gave was wrong, 130 interrupted; errors are one line on stderr.
 """
@@ -386,6 +386,75 @@ def _study_export(args: argparse.Namespace) -> None:
     print(f"wrote {args.csv}: {len(rows)} trials")
 
 
+# ------------------------------------------------------------------------------------------------- listening
+
+
+def _listen_build(args: argparse.Namespace) -> None:
+    record = _record(args.study)
+
+    from sonimatch import listening
+    from sonimatch.study import StudyError
+
+    try:
+        from sonimatch.widgets.listening_test import rater_page
+    except ImportError as error:
+        raise InputError(f"the page of the test needs {error.name}; install sonimatch[book]") from None
+    _check_output(args.output / listening.KEY, make_folder=True)
+
+    kind = "opus" if args.opus else "flac"
+    try:
+        key = listening.build(record, args.output, rater_page, args.per_pair, args.seed, kind)
+    except (StudyError, listening.ListeningError) as error:
+        raise InputError(str(error)) from None
+    raters, secret = args.output / listening.FOLDER, args.output / listening.KEY
+    size = sum(path.stat().st_size for path in raters.rglob("*") if path.is_file()) / 1e6
+    print(
+        f"{raters}: {len(key.items)} pairs of sounds, {size:.1f} MB; send this folder to the raters, who open its "
+        f"index.html and send a file back\n"
+        f"{secret}: the key, which says what each sound is; keep it, and show it to no rater\n"
+        f"put the raters' files beside the key, then: sonimatch listen score {args.output}"
+    )
+
+
+def _listen_score(args: argparse.Namespace) -> None:
+    from sonimatch import listening
+
+    paths = [path for word in args.files for path in (sorted(word.glob("*.json")) if word.is_dir() else [word])]
+    try:
+        read = [listening.read(path) for path in paths]
+        keys = [found for found in read if isinstance(found, listening.Key)]
+        if args.key:
+            found = listening.read(args.key)
+            keys = [found] if isinstance(found, listening.Key) else []
+        if len(keys) != 1:
+            raise InputError(f"there are {len(keys)} keys; name the one that `listen build` wrote with --key")
+        ratings = [found for found in read if isinstance(found, listening.Ratings)]
+        found = listening.analyse(ratings, keys[0])
+    except listening.ListeningError as error:
+        raise InputError(str(error)) from None
+    if args.csv:
+        _check_output(args.csv)
+        items = keys[0].items
+        rows = [
+            {"rater": one.rater, "item": name} | items[name]._asdict() | {"score": score}
+            for one in ratings
+            for name, score in one.scores.items()
+        ]
+        _write_text(args.csv, _csv(rows))
+    for one in ratings:
+        print(f"{one.rater}: {len(one.scores)} of {len(keys[0].items)} pairs of sounds scored")
+    if found.left_out:
+        print(f"left out: {found.left_out} pairs of sounds that not everybody scored")
+    print()
+    for title, rows in (
+        ("Agreement of the raters; value, 95 % interval and p of its absence", found.agreement),
+        ("Do the losses differ? Kruskal–Wallis on all scores, as published, and on one score per sound", found.tests),
+        ("Mean scores and ranks, 1 is best: of bootstrapped means, as published, and of sounds", found.ranks),
+    ):
+        if rows:
+            print(f"{title}\n\n{_markdown(rows)}")
+
+
 _EARLY, _SCORE = 1e-3, 1e-2  # what rounding of another machine may change
 _POINTS = ("true", "start", "end")
 
@@ -629,7 +698,8 @@ def _parser() -> argparse.ArgumentParser:
         "  sonimatch render bp_noise lp_cut=700 hp_cut=60 -o tone.wav\n"
         "  sonimatch match tone.wav --synth bp_noise --loss SIMSE_Spec -o out\n"
         "  sonimatch landscape --synth hp_noise --loss all -o out\n"
-        "  sonimatch study run --preset paper -o results\n\n"
+        "  sonimatch study run --preset paper -o results\n"
+        "  sonimatch listen build --study results/paper.npz -o listening\n\n"
         "exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted",
         formatter_class=_Help,
     )
@@ -809,6 +879,49 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("record", metavar="RECORD.npz", type=Path, help=record_help)
     export.add_argument("--csv", metavar="FILE", type=Path, required=True, help="the file to write")
+
+    listen = command(
+        None,
+        "listen",
+        "make a listening test of a record, and read what the raters say",
+        "Make a listening test of a record, a folder that can be sent to raters, and read what they say.",
+        "  sonimatch listen build --study results/paper.npz -o listening\n  sonimatch listen score listening",
+    )
+    listens = listen.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    build = command(
+        _listen_build,
+        "build",
+        "write the folder for the raters, and the key",
+        "Sample trials of a record and write DIR/listening_test, the folder for the raters: a page that works\n"
+        "from the disk and the sounds of target and match, at one level, under random names; and DIR/key.json, which\n"
+        "says what each of them is, for nobody but the experimenter. For records whose synths, losses and search the\n"
+        "package has.",
+        "  sonimatch listen build --study results/paper.npz --per-pair 40 --seed 0 -o listening",
+        listens,
+    )
+    build.add_argument("--study", metavar="RECORD.npz", type=Path, required=True, help=record_help)
+    build.add_argument(
+        "--per-pair", metavar="N", type=_at_least(1), default=40, help="trials of each pair (40, as published)"
+    )
+    build.add_argument("--seed", metavar="N", type=_at_least(0), default=0, help="another sample (0)")
+    build.add_argument("--opus", action="store_true", help="smaller files, not quite the sounds (FLAC)")
+    build.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the folder to write to")
+
+    score = command(
+        _listen_score,
+        "score",
+        "agreement of the raters, tests and ranks",
+        "Read the files that raters saved and the key: rank correlation of each two raters, Kendall's W and ICC(3,1),\n"
+        "for all sounds and by synth; whether the losses differ; mean score and rank of each loss.",
+        "  sonimatch listen score listening\n"
+        "  sonimatch listen score listening/*.json --csv scores.csv\n"
+        "  sonimatch listen score anna.json ben.json --key listening/key.json",
+        listens,
+    )
+    score.add_argument("files", metavar="FILE", type=Path, nargs="+", help="ratings, or a folder of them")
+    score.add_argument("--key", metavar="KEY", type=Path, help="the key (the one among the files)")
+    score.add_argument("--csv", metavar="FILE", type=Path, help="also write every score with its synth, loss and trial")
     return parser
 
 

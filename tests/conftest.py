@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -5,3 +8,76 @@ import pytest
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium; without one, tests that need it are skipped."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no Chromium here")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """A page at an address, from a fresh profile; nothing but files and the local machine may be asked for, and nothing
+    may be said in the console."""
+    contexts, complaints = [], []
+
+    def opened(address: str, width: int = 1000, dark: bool = False):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", accept_downloads=True
+        )
+        contexts.append(context)
+
+        def allow(route):
+            if route.request.url.startswith(("file:", "data:", "blob:", "http://127.0.0.1", "http://localhost")):
+                route.continue_()
+            else:
+                complaints.append(f"asks for {route.request.url}")
+                route.abort()
+
+        context.route("**/*", allow)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def page(visit, tmp_path, monkeypatch):
+    """A standalone page with elements on it, as a build makes them, opened from the disk."""
+    from sonimatch.widgets.element import page_script, page_style
+
+    def opened(*elements, width: int = 1000, dark: bool = False, fragment: str = ""):
+        monkeypatch.setenv("SONIMATCH_SOUNDS", str(tmp_path / "_static" / "sounds"))
+        shown = [each if isinstance(each, str) else each._repr_mimebundle_()["text/html"] for each in elements]
+        monkeypatch.delenv("SONIMATCH_SOUNDS")
+        theme = "dark" if dark else "light"
+        ground = "background:#121212;color:#dddddd" if dark else "background:white;color:#222222"
+        path: Path = tmp_path / "pages" / "page.html"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(
+            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>elements</title>'
+            f'<meta name="viewport" content="width=device-width"><style>body{{{ground};font-family:sans-serif}}\n'
+            f"{page_style()}</style><script>{page_script()}</script></head><body>{''.join(shown)}</body></html>",
+            encoding="utf-8",
+        )
+        found = visit(path.as_uri() + (f"#{fragment}" if fragment else ""), width, dark)
+        for number in range(len(elements)):
+            found.wait_for_selector(f"div.sonimatch[data-element] >> nth={number}")
+        found.wait_for_function("[...document.querySelectorAll('div.sonimatch')].every(each => 'ready' in each.dataset || 'failed' in each.dataset)")
+        return found
+
+    return opened

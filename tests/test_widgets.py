@@ -1,5 +1,7 @@
 """Figures and players: what is drawn, what is written, what a page refers to."""
 
+import base64
+import json
 import re
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 import soundfile
 
 from sonimatch import SYNTHS, bp_noise, plots
-from sonimatch.widgets import Players, SynthExplorer
+from sonimatch.widgets import Players, SynthPlayer
 
 TONE = np.sin(2 * np.pi * 440 * np.arange(8_000) / 8_000).astype(np.float32)
 
@@ -38,31 +40,39 @@ def test_silence_plays_and_nan_does_not(monkeypatch):
 
 
 @pytest.mark.parametrize("synth", SYNTHS, ids=lambda synth: synth.name)
-def test_the_explorer_has_the_sound_of_its_setting(synth):
-    explorer = SynthExplorer(synth)
-    np.testing.assert_array_equal(explorer.audio, synth(synth.space.theta({})))
+def test_the_player_has_the_sound_of_its_setting(synth):
+    player = SynthPlayer(synth)
+    np.testing.assert_array_equal(player.audio, synth(synth.space.theta({})))
     name = synth.space.names[0]
-    explorer.set(**{name: synth.space.low[0] + 0.25 * (synth.space.high[0] - synth.space.low[0])})
-    np.testing.assert_allclose(explorer.theta[0], 0.25, atol=1e-6)
-    assert name in explorer.label
+    player.set(**{name: synth.space.low[0] + 0.25 * (synth.space.high[0] - synth.space.low[0])})
+    np.testing.assert_allclose(player.theta[0], 0.25, atol=1e-6)
+    assert name in player.sentence()
 
 
-def test_the_explorer_refuses_what_the_space_refuses():
+def test_the_player_refuses_what_it_cannot_play():
     with pytest.raises(ValueError, match="lp_cut = 5 is out of range: 50 to 1000 Hz"):
-        SynthExplorer(bp_noise, lp_cut=5)
+        SynthPlayer(bp_noise, lp_cut=5)
+    with pytest.raises(ValueError, match=r"target must have shape \(44100,\) for bp_noise, not \(3,\)"):
+        SynthPlayer(bp_noise, target=np.zeros(3))
 
 
-def test_the_explorer_moves_with_a_kernel(monkeypatch):
-    """The live form: two sliders with the ranges of the program, and an output that follows them."""
-    monkeypatch.delenv("SONIMATCH_SOUNDS", raising=False)
-    shown = []
-    monkeypatch.setattr("sonimatch.widgets.explorer.display", lambda *parts: shown.extend(parts))
-    explorer = SynthExplorer(bp_noise, lp_cut=700)
-    explorer._ipython_display_()
-    box = next(item for item in shown if hasattr(item, "children"))
-    assert [(slider.min, slider.max) for slider in box.children] == [(50.0, 1000.0), (1.0, 120.0)]
-    box.children[0].value = 300.0
-    assert "lp_cut 300 Hz" in explorer.label
+def test_an_element_is_static_in_a_page_and_a_widget_with_a_kernel(tmp_path, monkeypatch):
+    """In a page: its data, a picture and a sentence. With a kernel: one trait follows the hand, callbacks see it."""
+    player, seen = SynthPlayer(bp_noise, lp_cut=700), []
+    monkeypatch.setenv("SONIMATCH_SOUNDS", str(tmp_path))
+    bundle = player._repr_mimebundle_()
+    state = json.loads(re.search(r'<script type="application/json">(.*?)</script>', bundle["text/html"])[1])
+    assert state["theta"] == player.theta
+    assert state["data"]["program"]["sha256"] == bp_noise.source_sha256
+    assert base64.b64decode(state["data"]["program"]["wasm"]) == bp_noise.to_wasm().code
+    picture = re.search(r'<img src="\.\./_static/sounds/([0-9a-f]+\.png)" alt="bp_noise at lp_cut 700 Hz', bundle["text/html"])
+    assert (tmp_path / picture[1]).read_bytes().startswith(b"\x89PNG")
+    monkeypatch.delenv("SONIMATCH_SOUNDS")
+    assert "application/vnd.jupyter.widget-view+json" in player._repr_mimebundle_()[0]
+    player.observe(lambda change: seen.append(change.new), "theta")
+    player.set(lp_cut=300)
+    assert len(seen) == 1
+    assert "export default" in player._esm
 
 
 def test_figures_show_themselves_and_every_loss_has_its_color():

@@ -1,0 +1,128 @@
+"""What all interactive elements share: one script each, live with a kernel, static in a page.
+
+With a kernel an element is an anywidget: its traits follow the hand, and Python callbacks see them.
+When the book is built it is plain HTML with its data inside, a picture for readers without scripts, and the same script.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import numpy as np
+import traitlets
+
+from sonimatch.faust import FaustSynth
+from sonimatch.plots import Figure
+from sonimatch.space import ParamSpace
+
+_JS = Path(__file__).parent / "js"
+
+
+def page_script() -> str:
+    """All elements for a static page, as one classic script: the engine first, what starts them last."""
+    between = sorted({*_JS.glob("*.js")} - {_JS / "engine.js", _JS / "page.js"})
+    return "\n".join(path.read_text() for path in (_JS / "engine.js", *between, _JS / "page.js"))
+
+
+def page_style() -> str:
+    """The style of all elements."""
+    return (_JS / "elements.css").read_text()
+
+
+class Element(anywidget.AnyWidget):
+    """An interactive element.
+
+    `data` is what the script draws, as JSON, and does not change; `theta` is where the handle stands, in the unit
+    cube, and follows it both ways. A subclass names its `script`, after those that it `shared` with others, and has a
+    `figure()` for readers without scripts.
+    """
+
+    script: ClassVar[str]
+    shared: ClassVar[tuple[str, ...]] = ()
+    _css = page_style()
+    data = traitlets.Dict().tag(sync=True)
+    theta = traitlets.List(traitlets.Float()).tag(sync=True)
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "script" not in vars(cls):  # the class that traitlets makes of an instance
+            return
+        text = "\n".join((_JS / name).read_text() for name in ("engine.js", *cls.shared, cls.script))
+        cls._esm = f"{text}\nexport default {{ render: sonimatch.live({cls.__name__!r}) }};\n"
+
+    def figure(self) -> Figure:
+        """The picture that stands for the element where no script runs."""
+        raise NotImplementedError
+
+    def sentence(self) -> str:
+        """What a reader without scripts is told."""
+        return "This element moves where scripts run; here is how it begins."
+
+    def _repr_mimebundle_(self, **settings: Any) -> Any:
+        folder = os.environ.get("SONIMATCH_SOUNDS")
+        if folder is None:
+            return super()._repr_mimebundle_(**settings)
+        png = self.figure()._repr_png_()
+        name = sha256(png).hexdigest()[:16] + ".png"
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / name).write_bytes(png)
+        own = sorted({*self.trait_names(sync=True)} - {*anywidget.AnyWidget.class_trait_names()})
+        traits = {name: getattr(self, name) for name in own if not name.startswith("_")}
+        state = json.dumps(traits, separators=(",", ":")).replace("</", "<\\/")
+        page = (
+            f'<div class="sonimatch" data-element="{type(self).__name__}">'
+            f'<script type="application/json">{state}</script>'
+            f'<div class="sonimatch-fallback"><img src="../_static/sounds/{name}" alt="{html.escape(self.sentence())}">'
+            f"<p>{html.escape(self.sentence())}</p></div></div>"
+        )
+        return {"text/html": page, "image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{value:.4g}' for value in self.theta)})"
+
+
+def program(synth: FaustSynth) -> dict[str, Any]:
+    """A synthesizer for the page: its WebAssembly, where its parameters live, and the hash of its text."""
+    wasm = synth.to_wasm()
+    return {
+        "name": synth.name,
+        "wasm": base64.b64encode(wasm.code).decode(),
+        "sha256": synth.source_sha256,
+        "precision": synth.precision,
+        "sample_rate": synth.sample_rate,
+        "num_samples": synth.num_samples,
+        "indices": wasm.indices,
+        "switches": wasm.switches,
+        "size": wasm.size,
+        "space": space(synth.space),
+    }
+
+
+def space(of: ParamSpace) -> dict[str, Any]:
+    """A parameter space for the page."""
+    return {name: list(getattr(of, name)) for name in ("names", "low", "high", "warp", "unit")}
+
+
+def compact(values: Any) -> str:
+    """Single-precision numbers for the page: base64, little-endian."""
+    return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
+
+
+def settings_text(of: ParamSpace, theta: Iterable[float]) -> str:
+    """Physical values with names and units."""
+    values = of.to_physical(np.array([*theta], np.float32))
+    parts = zip(of.names, values, of.unit, strict=True)
+    return ", ".join(f"{name} {value:.4g} {unit}".rstrip() for name, value, unit in parts)
+
+
+def start(of: ParamSpace, values: Mapping[str, float]) -> list[float]:
+    """The point of the unit cube with these physical values, the rest at their defaults."""
+    return [float(value) for value in of.theta(values)]

@@ -1,0 +1,277 @@
+"use strict";
+/* What all elements share: the synthesizer, the one audio context, the state in the address, drawing, and controls. */
+var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} });
+(() => {
+  // ------------------------------------------------------------------------------------------------ numbers
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  sonimatch.floats = (text) => new Float32Array(bytes(text).buffer);
+  sonimatch.clamp = (x, low = 0, high = 1) => Math.min(high, Math.max(low, x));
+  sonimatch.number = (x) => (x === null || !isFinite(x) ? "–" : String(Number(x.toPrecision(4))).replace("-", "−"));
+
+  sonimatch.toPhysical = (space, theta) =>
+    theta.map((t, i) => {
+      const u = sonimatch.clamp(t), low = space.low[i], high = space.high[i];
+      return space.warp[i] === "log" ? low * (high / low) ** u : low + (high - low) * u;
+    });
+  sonimatch.toUnit = (space, values) =>
+    values.map((value, i) => {
+      const low = space.low[i], high = space.high[i];
+      const u = space.warp[i] === "log" ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+      return sonimatch.clamp(u);
+    });
+  sonimatch.setting = (space, theta) =>
+    sonimatch.toPhysical(space, theta)
+      .map((value, i) => `${space.names[i]} ${sonimatch.number(value)} ${space.unit[i]}`.trim())
+      .join(", ");
+
+  // ------------------------------------------------------------------------------------------------ the synthesizer
+  const half = (x) => { const r = Math.round(x); return Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : r; };
+  const own = { fmod: (a, b) => a % b, remainder: (a, b) => a - b * half(a / b), exp10: (x) => 10 ** x, rint: half };
+  const math = (name) => {
+    const plain = name.replace(/^_/, ""), short = plain.replace(/f$/, "");
+    const found = own[plain] || own[short] || Math[plain] || Math[short];
+    if (!found) throw new Error(`the program needs ${name}, which this page does not have`);
+    return found;
+  };
+
+  /* A compiled Faust program: `await synth(program)` gives `{space, rate, length, render(theta)}`. */
+  sonimatch.synth = async (program) => {
+    const module = await WebAssembly.compile(bytes(program.wasm)), imports = {};
+    for (const { module: room, name } of WebAssembly.Module.imports(module)) (imports[room] ||= {})[name] = math(name);
+    const { memory, init, setParamValue, compute } = (await WebAssembly.instantiate(module, imports)).exports;
+    const wide = program.precision === "double" ? 8 : 4, count = program.num_samples;
+    const outputs = Math.ceil(program.size / 16) * 16, channel = outputs + 16;
+    const pages = Math.ceil((channel + wide * count) / 65536) - memory.buffer.byteLength / 65536;
+    if (pages > 0) memory.grow(pages);
+    const render = (theta) => {
+      init(0, program.sample_rate);
+      sonimatch.toPhysical(program.space, theta).forEach((x, i) => setParamValue(0, program.indices[i], x));
+      program.switches.forEach((index) => setParamValue(0, index, 1));
+      new Int32Array(memory.buffer, outputs, 1)[0] = channel;
+      compute(0, count, 0, outputs);
+      return Float32Array.from(new (wide === 8 ? Float64Array : Float32Array)(memory.buffer, channel, count));
+    };
+    return { name: program.name, sha256: program.sha256, space: program.space, rate: program.sample_rate, length: count, render };
+  };
+
+  // ------------------------------------------------------------------------------------------------ sound
+  /* One context and one voice for the page; it starts with the first gesture, and a peak never exceeds 0.7. */
+  const PEAK = 0.7;
+  let context = null, gain = null, voice = null, volume = 0.8;
+  sonimatch.sound = {
+    get volume() { return volume; },
+    set volume(x) { volume = x; if (gain) gain.gain.setTargetAtTime(x, context.currentTime, 0.01); },
+    get playing() { return voice ? voice.owner : null; },
+    play(owner, samples, rate, { loop = false, peak = sonimatch.peak(samples), ended = () => {} } = {}) {
+      this.stop();
+      if (!context) {
+        context = new (window.AudioContext || window.webkitAudioContext)();
+        gain = context.createGain();
+        gain.gain.value = volume;
+        gain.connect(context.destination);
+      }
+      context.resume();
+      const buffer = context.createBuffer(1, samples.length, rate), scale = Math.min(1, PEAK / Math.max(peak, 1e-9));
+      buffer.copyToChannel(samples.map((x) => (isFinite(x) ? x * scale : 0)), 0);
+      const source = context.createBufferSource();
+      Object.assign(source, { buffer, loop });
+      source.connect(gain);
+      voice = { source, owner, ended };
+      source.onended = () => { if (voice && voice.source === source) { voice = null; ended(); } };
+      source.start();
+    },
+    stop() {
+      if (!voice) return;
+      const { source, ended } = voice;
+      voice = null;
+      source.stop();
+      ended();
+    },
+  };
+  sonimatch.peak = (samples) => samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  sonimatch.rms = (samples) => Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+
+  /* Fast Fourier transform in place, length a power of two. */
+  const tables = {};
+  sonimatch.fft = (re, im) => {
+    const n = re.length, turn = (tables[n] ||= Float64Array.from({ length: n }, (_, k) => (k < n / 2 ? Math.cos((2 * Math.PI * k) / n) : Math.sin((2 * Math.PI * (k - n / 2)) / n))));
+    for (let i = 1, j = 0; i < n; i++) {
+      let bit = n >> 1;
+      for (; j & bit; bit >>= 1) j ^= bit;
+      j ^= bit;
+      if (i < j) { [re[i], re[j]] = [re[j], re[i]]; [im[i], im[j]] = [im[j], im[i]]; }
+    }
+    for (let size = 2; size <= n; size *= 2) {
+      const h = size / 2, step = n / size;
+      for (let k = 0; k < h; k++) {
+        const c = turn[k * step], s = -turn[n / 2 + k * step];
+        for (let i = k; i < n; i += size) {
+          const j = i + h, x = re[j] * c - im[j] * s, y = re[j] * s + im[j] * c;
+          re[j] = re[i] - x; im[j] = im[i] - y; re[i] += x; im[i] += y;
+        }
+      }
+    }
+  };
+  /* Power `[frames][size / 2 + 1]` of Hann-windowed frames. */
+  sonimatch.spectrogram = (samples, size, frames) => {
+    const hann = Float64Array.from({ length: size }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / size));
+    return Array.from({ length: frames }, (_, t) => {
+      const first = Math.round((t / Math.max(1, frames - 1)) * Math.max(0, samples.length - size));
+      const re = new Float64Array(size), im = new Float64Array(size);
+      for (let n = 0; n < size; n++) re[n] = (samples[first + n] || 0) * hann[n];
+      sonimatch.fft(re, im);
+      return Float64Array.from({ length: size / 2 + 1 }, (_, k) => re[k] * re[k] + im[k] * im[k]);
+    });
+  };
+
+  // ------------------------------------------------------------------------------------------------ state
+  /* The setting of every element in the fragment of the address: `#bp_noise=300,40&...`, physical values. */
+  const fragment = () => new URLSearchParams(location.hash.slice(1));
+  sonimatch.recall = (id) => { const text = fragment().get(id); return text === null ? null : text.split(",").map(Number); };
+  let waiting = null;
+  const wanted = {};
+  sonimatch.remember = (id, values) => {
+    wanted[id] = values.map((x) => Number(x.toPrecision(5))).join(",");
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      const all = fragment();
+      for (const [name, value] of Object.entries(wanted)) all.set(name, value);
+      try { history.replaceState(null, "", "#" + decodeURIComponent(all.toString())); } catch (error) { if (error.name !== "SecurityError") throw error; }
+    }, 150);
+  };
+
+  // ------------------------------------------------------------------------------------------------ controls
+  sonimatch.make = (name, properties = {}, ...children) => {
+    const { style, ...rest } = properties, node = document.createElement(name);
+    for (const [key, value] of Object.entries(rest)) {
+      if (key in node && !key.includes("-")) node[key] = value; else node.setAttribute(key, value);
+    }
+    Object.assign(node.style, style);
+    node.append(...children);
+    return node;
+  };
+  const make = sonimatch.make;
+
+  /* A labelled slider over [0, 1]; `text(x)` is what it shows and says. Arrow keys move a hundredth, with Shift a thousandth. */
+  sonimatch.slider = (label, x, text, moved, steps = 1000) => {
+    const output = make("output"), range = make("input", { type: "range", min: 0, max: steps, step: 1, "aria-label": label });
+    const show = (x) => { range.value = Math.round(x * steps); output.value = text(x); range.setAttribute("aria-valuetext", text(x)); };
+    range.addEventListener("input", () => { const x = Number(range.value) / steps; show(x); moved(x); });
+    range.addEventListener("keydown", (event) => {
+      const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+      if (!way || steps < 1000) return;
+      event.preventDefault();
+      const x = sonimatch.clamp(Number(range.value) / steps + way * (event.shiftKey ? 0.001 : 0.01));
+      show(x); moved(x);
+    });
+    show(x);
+    return { node: make("label", { className: "sonimatch-slider" }, make("span", {}, label), range, output), show };
+  };
+  sonimatch.sliders = (space, theta, moved) =>
+    space.names.map((name, i) => {
+      const text = (x) => { const t = theta().slice(); t[i] = x; return `${sonimatch.number(sonimatch.toPhysical(space, t)[i])} ${space.unit[i]}`.trim(); };
+      return sonimatch.slider(name, theta()[i], text, (x) => moved(i, x));
+    });
+
+  /* Play, loop and volume; `sounds` maps labels to functions that give samples. */
+  sonimatch.transport = (owner, rate, sounds) => {
+    const names = Object.keys(sounds), buttons = {};
+    const loop = make("input", { type: "checkbox" });
+    const volume = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: sonimatch.sound.volume, "aria-label": "volume" });
+    volume.addEventListener("input", () => { sonimatch.sound.volume = Number(volume.value); });
+    let current = null;
+    const mark = () => names.forEach((name) => {
+      const on = current === name;
+      buttons[name].textContent = (on ? "■ " : "▶ ") + name;
+      buttons[name].setAttribute("aria-pressed", on);
+    });
+    const start = (name) => {
+      const every = names.map((each) => sounds[each]()), peak = Math.max(...every.map(sonimatch.peak));
+      sonimatch.sound.play(owner, every[names.indexOf(name)], rate, { loop: loop.checked, peak, ended: () => { current = null; mark(); } });
+      current = name; mark();
+    };
+    for (const name of names) {
+      buttons[name] = make("button", { type: "button" });
+      buttons[name].addEventListener("click", () => (current === name ? sonimatch.sound.stop() : start(name)));
+    }
+    mark();
+    const node = make("div", { className: "sonimatch-transport" }, ...Object.values(buttons),
+      make("label", {}, loop, " loop"), make("label", {}, "volume ", volume));
+    /* While a loop sounds, what changes is heard. */
+    let again = null;
+    const changed = () => {
+      if (!current || !loop.checked) return;
+      clearTimeout(again);
+      again = setTimeout(() => { if (current) start(current); }, 120);
+    };
+    return { node, changed };
+  };
+
+  /* Numbers for the eye at once, and for a screen reader when the hand rests. */
+  sonimatch.numbers = () => {
+    const seen = make("p", { className: "sonimatch-numbers", "aria-hidden": "true" }), said = make("p", { className: "sonimatch-said", "aria-live": "polite" });
+    let timer = null;
+    return {
+      nodes: [seen, said],
+      show(text) { seen.textContent = text; clearTimeout(timer); timer = setTimeout(() => { said.textContent = text; }, 600); },
+    };
+  };
+
+  // ------------------------------------------------------------------------------------------------ drawing
+  /* A canvas of `height` CSS pixels that fills its column; `draw(pen, width, height, colors)` in CSS pixels. */
+  sonimatch.canvas = (height, label, draw) => {
+    const node = make("canvas", { role: "img", "aria-label": label, style: { height: `${height}px` } });
+    let waiting = false;
+    const paint = () => {
+      waiting = false;
+      const width = node.clientWidth, ratio = window.devicePixelRatio || 1;
+      if (!width) return;
+      if (node.width !== Math.round(width * ratio)) { node.width = Math.round(width * ratio); node.height = Math.round(height * ratio); }
+      const pen = node.getContext("2d"), style = getComputedStyle(node);
+      pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+      pen.clearRect(0, 0, width, height);
+      pen.font = `11px ${style.fontFamily}`;
+      draw(pen, width, height, { text: style.color, faint: style.getPropertyValue("--sonimatch-faint"), line: style.getPropertyValue("--sonimatch-line"), accent: style.getPropertyValue("--sonimatch-accent") });
+    };
+    const repaint = () => { if (!waiting) { waiting = true; requestAnimationFrame(paint); } };
+    new ResizeObserver(repaint).observe(node);
+    new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
+    return { node, repaint };
+  };
+  sonimatch.LEFT = 44; sonimatch.BOTTOM = 30;
+  /* Axes of a panel from x0 to x1 and y0 to y1 (pixels); ticks as [position 0–1, text]. */
+  sonimatch.axes = (pen, box, colors, x, y) => {
+    pen.strokeStyle = colors.faint; pen.fillStyle = colors.text; pen.lineWidth = 1;
+    pen.strokeRect(box.x + 0.5, box.y + 0.5, box.width - 1, box.height - 1);
+    pen.textAlign = "center"; pen.textBaseline = "top";
+    for (const [at, text] of x.ticks) pen.fillText(text, box.x + at * box.width, box.y + box.height + 3);
+    pen.fillText(x.label, box.x + box.width / 2, box.y + box.height + 16);
+    pen.textAlign = "right"; pen.textBaseline = "middle";
+    for (const [at, text] of y.ticks) pen.fillText(text, box.x - 4, box.y + (1 - at) * box.height);
+    pen.save();
+    pen.translate(9, box.y + box.height / 2); pen.rotate(-Math.PI / 2); pen.textAlign = "center";
+    pen.fillText(y.label, 0, 0);
+    pen.restore();
+  };
+  sonimatch.ticks = (low, high, count = 4) => {
+    const raw = (high - low) / count, base = 10 ** Math.floor(Math.log10(raw)), step = base * [1, 2, 5, 10].find((m) => m * base >= raw);
+    const found = [];
+    for (let x = Math.ceil(low / step) * step; x <= high + step * 1e-9; x += step) found.push([(x - low) / (high - low), sonimatch.number(Math.abs(x) < step * 1e-9 ? 0 : x)]);
+    return found;
+  };
+
+  /* Colors of a value from 0 to 1 by linear interpolation between stops of matplotlib's maps: `[r, g, b, 255]`. */
+  const map = (...stops) => (x) => {
+    const at = sonimatch.clamp(x) * (stops.length - 1), i = Math.min(Math.floor(at), stops.length - 2), w = at - i;
+    return [16, 8, 0].map((s) => (1 - w) * ((stops[i] >> s) & 255) + w * ((stops[i + 1] >> s) & 255)).concat(255);
+  };
+  sonimatch.magma = map(0x000004, 0x1c1044, 0x4f127b, 0x812581, 0xb5367a, 0xe55064, 0xfb8761, 0xfec287, 0xfcfdbf);
+  sonimatch.viridis = map(0x440154, 0x472d7b, 0x3b528b, 0x2c728e, 0x21918c, 0x28ae80, 0x5ec962, 0xaddc30, 0xfde725);
+
+  // ------------------------------------------------------------------------------------------------ page and kernel
+  /* What anywidget calls. */
+  sonimatch.live = (name) => ({ model, el }) => {
+    el.classList.add("sonimatch");
+    return sonimatch.elements[name](model, el);
+  };
+})();

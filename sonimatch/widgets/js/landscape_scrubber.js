@@ -1,0 +1,211 @@
+/* The losses over one parameter: a handle that moves along them, its sound, and a target that moves too. */
+sonimatch.elements.LandscapeScrubber = async (model, el) => {
+  const { make, canvas, axes, clamp, number, LEFT, BOTTOM } = sonimatch, data = model.get("data"), RED = "#d62728", RIGHT = 18;
+  const synth = await sonimatch.synth(data.program), space = synth.space, free = data.parameter, { id, num, rows } = data;
+  const name = space.names[free], unit = space.unit[free], low = space.low[free], high = space.high[free];
+  const losses = data.losses.map((loss) => ({ ...loss, table: sonimatch.floats(loss.table) }));
+  const audio = data.audio ? sonimatch.floats(data.audio) : null, aimed = rows.length > 0, movable = rows.length > 1;
+
+  // ------------------------------------------------------------------------------------------------ state
+  const along = (point, x) => point.map((t, i) => (i === free ? x : t));
+  const physical = (x) => sonimatch.toPhysical(space, along(rest, x))[free];
+  const cube = (value) => sonimatch.toUnit(space, space.low.map((least, i) => (i === free ? value : least)))[free];
+  const nearest = (x) => rows.reduce((best, at, k) => (Math.abs(at - x) < Math.abs(rows[best] - x) ? k : best), 0);
+  const rest = model.get("theta").slice(), shared = sonimatch.recall(id);
+  const linked = shared !== null && shared.length === (aimed ? 2 : 1) && shared.every(isFinite);
+  let x = linked ? cube(shared[0]) : rest[free], raw = false;
+  let row = aimed ? nearest(linked ? cube(shared[1]) : (model.get("target") || data.target)[free]) : 0;
+  const theta = () => along(rest, x), target = () => along(data.target, rows[row]);
+  const text = (at) => `${number(physical(at))} ${unit}`.trim();
+
+  /* Every loss at the handle; on a point of the grid its stored number. */
+  const look = () => {
+    const place = x * (num - 1), close = Math.round(place), on = Math.abs(place - close) < 1e-5;
+    const i = on ? close : Math.floor(place), w = on ? 0 : place - i;
+    const read = (table, first) => (on ? table[first + i] : (1 - w) * table[first + i] + w * table[first + i + 1]);
+    return losses.map(({ table }) => ({ value: read(table, 2 * row * num), gradient: read(table, (2 * row + 1) * num) }));
+  };
+  /* The curve of each loss for this target, and the range that is drawn as 0–1. */
+  const measure = () => losses.forEach((loss) => {
+    loss.curve = loss.table.subarray(2 * row * num, (2 * row + 1) * num);
+    const finite = loss.curve.filter(isFinite), most = Math.max(...finite), least = Math.min(...finite);
+    Object.assign(loss, { least: finite.length ? least : 0, span: most > least ? most - least : 1 });
+  });
+  measure();
+
+  // ------------------------------------------------------------------------------------------------ drawing
+  const ticks = (count) => {
+    if (space.warp[free] !== "log") return sonimatch.ticks(low, high, count);
+    const decades = Array.from({ length: 12 }, (_, k) => 10 ** (Math.ceil(Math.log10(low)) + k)).filter((value) => value <= high);
+    const marks = decades.length > 2 ? decades : [low, Math.sqrt(low * high), high];
+    return marks.map((value) => [cube(value), number(value)]);
+  };
+  const amounts = (least, span) => {
+    const most = Math.max(Math.abs(least), Math.abs(least + span));
+    const [divisor, mark] = most >= 1e7 ? [1e6, "M"] : most >= 1e4 ? [1e3, "k"] : [1, ""];
+    return sonimatch.ticks(least / divisor, (least + span) / divisor, 4).map(([at, words]) => [at, words === "0" ? words : words + mark]);
+  };
+  let boxes = [], begun = 0;
+  const layout = (width, height) => {
+    if (!raw) return [{ x: LEFT, y: 12, width: width - LEFT - RIGHT, height: height - BOTTOM - 12 }];
+    const columns = Math.min(2, losses.length), lines = Math.ceil(losses.length / columns);
+    return losses.map((_, k) => ({
+      x: LEFT + ((k % columns) * width) / columns, y: 20 + (Math.floor(k / columns) * height) / lines,
+      width: width / columns - LEFT - RIGHT, height: height / lines - BOTTOM - 20,
+    }));
+  };
+  const grip = (pen, px, py, way, fill) => {
+    pen.fillStyle = fill;
+    pen.beginPath();
+    pen.moveTo(px, py); pen.lineTo(px - 7, py - 9 * way); pen.lineTo(px + 7, py - 9 * way);
+    pen.fill();
+  };
+  /* A short arrow along the tangent, downhill, that ends inside the box. */
+  const arrow = (pen, box, px, py, slope, color) => {
+    const way = -Math.sign(slope), dx = way * box.width, dy = way * -slope * box.height, size = Math.hypot(dx, dy);
+    if (!way || !isFinite(size)) return;
+    const room = dy > 0 ? (box.y + box.height - py) / dy : Infinity, length = clamp(Math.min(38, room * size), 14, 38);
+    const [ux, uy] = [dx / size, dy / size], tip = [px + ux * length, py + uy * length];
+    pen.strokeStyle = pen.fillStyle = color; pen.lineWidth = 2.5;
+    pen.beginPath(); pen.moveTo(px, py); pen.lineTo(tip[0] - ux * 5, tip[1] - uy * 5); pen.stroke();
+    pen.beginPath(); pen.moveTo(...tip);
+    for (const side of [-4.5, 4.5]) pen.lineTo(tip[0] - ux * 9 - uy * side, tip[1] - uy * 9 + ux * side);
+    pen.fill();
+  };
+  const board = canvas(320, `the losses over ${name}`, (pen, width, height, colors) => {
+    const started = performance.now(), here = look();
+    boxes = layout(width, height);
+    boxes.forEach((box, k) => {
+      const shown = raw ? [losses[k]] : losses, bottom = box.y + box.height;
+      const y = raw ? { label: "", ticks: amounts(shown[0].least, shown[0].span) } : { label: "loss, scaled to 0–1", ticks: [[0, "0"], [0.5, "0.5"], [1, "1"]] };
+      axes(pen, box, colors, { label: unit ? `${name} (${unit})` : name, ticks: ticks(box.width < 200 ? 2 : 5) }, y);
+      if (raw) {
+        pen.fillStyle = shown[0].color;
+        pen.fillRect(box.x, box.y - 15, 9, 9);
+        pen.fillStyle = colors.text; pen.textAlign = "left"; pen.textBaseline = "middle";
+        pen.fillText(shown[0].name, box.x + 13, box.y - 10);
+      }
+      const line = (at, color, dash) => {
+        pen.strokeStyle = color; pen.lineWidth = 1.5;
+        pen.setLineDash(dash); pen.beginPath(); pen.moveTo(box.x + at * box.width, box.y); pen.lineTo(box.x + at * box.width, bottom); pen.stroke(); pen.setLineDash([]);
+      };
+      if (aimed) line(rows[row], RED, [5, 4]);
+      line(x, colors.text, []);
+      if (aimed) grip(pen, box.x + rows[row] * box.width, box.y + 9, 1, RED);
+      grip(pen, box.x + x * box.width, bottom - 9, -1, colors.text);
+      for (const { curve, color, least, span } of shown) {
+        pen.strokeStyle = color; pen.lineWidth = 1.8; pen.lineJoin = "round";
+        pen.beginPath();
+        curve.forEach((value, i) => {
+          const place = [box.x + (i / (num - 1)) * box.width, bottom - ((value - least) / span) * box.height];
+          if (!isFinite(value)) return;
+          if (i && isFinite(curve[i - 1])) pen.lineTo(...place); else pen.moveTo(...place);
+        });
+        pen.stroke();
+      }
+      shown.forEach((loss) => {
+        const { value, gradient } = here[losses.indexOf(loss)], px = box.x + x * box.width, py = bottom - ((value - loss.least) / loss.span) * box.height;
+        if (!isFinite(value)) return;
+        arrow(pen, box, px, py, gradient / loss.span, loss.color);
+        pen.fillStyle = loss.color;
+        pen.beginPath(); pen.arc(px, py, 4.5, 0, 2 * Math.PI); pen.fill();
+      });
+    });
+    el.dataset.paint = (begun + performance.now() - started).toFixed(2);
+  });
+
+  // ------------------------------------------------------------------------------------------------ numbers
+  const cell = (kind, words, style) => make(kind, { textContent: words, style: { padding: "0.1rem 0.3rem", textAlign: "right", ...style } });
+  const cells = losses.map(() => ["value", "gradient", "way"].map(() => cell("td", "")));
+  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "0.9em", margin: 0 } },
+    make("thead", {}, make("tr", {}, ...["loss", "value", "gradient", "downhill"].map((words, k) => cell("th", words, k ? {} : { textAlign: "left" })))),
+    make("tbody", {}, ...losses.map((loss, k) => {
+      const swatch = make("span", { style: { display: "inline-block", width: "0.7em", height: "0.7em", marginRight: "0.4em", background: loss.color } });
+      const head = make("th", { scope: "row", style: { textAlign: "left", fontWeight: "normal", padding: "0.1rem 0.3rem", whiteSpace: "nowrap" } }, swatch, loss.name);
+      return make("tr", {}, head, ...cells[k]);
+    })));
+  const downhill = (gradient) => {
+    if (!gradient || !isFinite(gradient)) return "–";
+    const way = gradient > 0 ? "←" : "→";
+    return !aimed || rows[row] === x ? way : `${way} ${(rows[row] - x) * gradient < 0 ? "target" : "away"}`;
+  };
+  const numbers = sonimatch.numbers();
+  const update = () => {
+    const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
+    here.forEach(({ value, gradient }, k) => [number(value), number(gradient), downhill(gradient)].forEach((words, j) => { cells[k][j].textContent = words; }));
+    const said = losses.map((loss, k) => `${loss.name} ${number(here[k].value)}, gradient ${number(here[k].gradient)}, downhill ${downhill(here[k].gradient)}`);
+    numbers.show([`${name} ${text(x)}${aimed ? `, target ${text(rows[row])}` : ""}`, ...said].join("; "));
+    Object.assign(el.dataset, { theta: theta().join(","), row, value: JSON.stringify(named("value")), gradient: JSON.stringify(named("gradient")) });
+    begun = performance.now() - started;
+  };
+
+  // ------------------------------------------------------------------------------------------------ the hand
+  const sounds = { "this setting": () => synth.render(theta()) };
+  if (aimed || audio) sounds.target = () => audio || synth.render(target());
+  const transport = sonimatch.transport(el, synth.rate, sounds);
+  const tell = () => {
+    model.set("theta", theta());
+    if (movable) model.set("target", target());
+    model.save_changes();
+  };
+  let pending = false;
+  const moved = () => {
+    if (!pending) {
+      pending = true;
+      requestAnimationFrame(() => {
+        pending = false;
+        update();
+        transport.changed();
+        sonimatch.remember(id, aimed ? [physical(x), physical(rows[row])] : [physical(x)]);
+        tell();
+      });
+    }
+    board.repaint();
+  };
+  const handle = sonimatch.slider(name, x, text, (to) => { x = to; moved(); });
+  const steps = rows.length - 1;
+  const goal = movable && sonimatch.slider("target", row / steps, (at) => text(rows[Math.round(at * steps)]), (at) => aim(Math.round(at * steps)), steps);
+  const aim = (to) => { if (to === row) return; row = to; measure(); goal.show(row / steps); moved(); };
+  const move = (to) => { x = to; handle.show(x); moved(); };
+
+  let held = null;
+  const drag = (event) => {
+    const at = clamp((event.offsetX - held.box.x) / held.box.width);
+    if (held.target) aim(nearest(at)); else move(at);
+  };
+  board.node.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    const box = boxes.find((each) => event.offsetX <= each.x + each.width + RIGHT && event.offsetY <= each.y + each.height + BOTTOM) || boxes[0];
+    const away = (at) => Math.abs(box.x + at * box.width - event.offsetX), upper = event.offsetY < box.y + box.height / 2;
+    const lead = movable && away(rows[row]) < 16 ? away(x) - away(rows[row]) : -Infinity;
+    held = { box, target: Math.abs(lead) < 6 ? upper : lead > 0 };
+    board.node.setPointerCapture(event.pointerId);
+    drag(event);
+  });
+  board.node.addEventListener("pointermove", (event) => { if (held) drag(event); });
+  for (const end of ["pointerup", "pointercancel"]) board.node.addEventListener(end, () => { held = null; });
+  Object.assign(board.node.style, { cursor: "ew-resize", touchAction: "pan-y" });
+
+  const scale = make("select", {}, ...["scaled to 0–1", "raw"].map((words) => make("option", { textContent: words })));
+  scale.addEventListener("change", () => { raw = scale.selectedIndex === 1; board.repaint(); });
+  transport.node.append(make("label", {}, "curves ", scale));
+
+  model.on("change:theta", () => {
+    const now = model.get("theta")[free];
+    if (Math.abs(now - x) < 1e-9) return;
+    x = now; handle.show(x); update(); board.repaint(); transport.changed();
+  });
+  model.on("change:target", () => {
+    const now = aimed ? nearest(model.get("target")[free]) : row;
+    if (now === row) return;
+    row = now; measure(); if (goal) goal.show(row / steps);
+    update(); board.repaint(); transport.changed();
+  });
+
+  el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: the losses over ${name}` },
+    board.node, handle.node, ...(goal ? [goal.node] : []), table, numbers.nodes[1], transport.node,
+    make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
+  el.sonimatch = { theta, target, look, sound: () => synth.render(theta()), synth };
+  update();
+  if (linked) tell();
+};

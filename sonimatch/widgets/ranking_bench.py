@@ -1,0 +1,89 @@
+"""Ranks under the hand: what do they say with another test, another score, fewer trials?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from sonimatch import stats
+from sonimatch.plots import COLORS, RANKS, Figure, violins_figure
+from sonimatch.study import Study
+from sonimatch.widgets.element import Element, compact
+
+_METRICS: dict[Any, str] = {"P_loss": "P-loss", "MSS": "MSS"}
+_LEGAL = {"shown": ("means", "trials"), "test": ("np", "p")}
+
+
+class RankingBench(Element):
+    """Scores, their distributions and ranks, for a synth, score, test, kind and number of trials of one's choice.
+
+    `studies`: one study, or several by name; `trials`: how many of each pair to take along at most (all). The page has
+    the scores and computes the rest: 1000 bootstrapped means of each loss, Scott–Knott ranks of them and of the scores
+    themselves, and the Kruskal–Wallis test, to the numbers of `rank_losses` and `kruskal_wallis`. `choice`: what to
+    begin with, of `record`, `synth`, `metric` ("P_loss", "MSS"), `shown` ("means", "trials") and `test` ("np", "p").
+    With a kernel the trait `choice`, with the number of `trials` in it, follows the hand and moves it.
+    Raises ValueError for no study, fewer than two trials, a choice that there is not, and pairs without a finite score.
+    Shown in notebooks/ranking.md.
+    """
+
+    script = "ranking_bench.js"
+    shared = ("statistics.js",)
+    choice = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, studies: Mapping[str, Study] | Study, trials: int | None = None, **choice: str) -> None:
+        self.studies = {studies.settings["name"]: studies} if isinstance(studies, Study) else dict(studies)
+        if not self.studies or (trials is not None and trials < 2):
+            raise ValueError(f"{len(self.studies)} studies, {trials} trials; one study and two trials are the least")
+        self.trials = trials
+        records = {name: self._record(study) for name, study in self.studies.items()}
+        name = choice.get("record", next(iter(records)))
+        record = records.get(name, {"synths": (), "trials": 0})
+        legal = {"record": tuple(records), "synth": record["synths"], "metric": tuple(_METRICS)} | _LEGAL
+        for field, value in choice.items():
+            if value not in legal.get(field, ()):
+                raise ValueError(f"{field} = {value!r} is no choice; there are {legal.get(field, tuple(legal))}")
+        whole = {field: values[0] for field, values in legal.items()} | choice | {"trials": record["trials"]}
+        data = {"id": "ranking", "metrics": _METRICS, "records": records, "choice": whole}
+        super().__init__(data=data | {"colors": {"losses": COLORS, "ranks": RANKS}}, choice=whole)
+
+    def _record(self, study: Study) -> dict[str, Any]:
+        """Scores by synth and metric: those of the losses, one after the other."""
+        trials = min(study.settings["trials"], self.trials or np.inf)
+        scores = {
+            synth: {
+                metric: compact([study.scores(synth, loss, metric)[:trials] for loss in study.losses])
+                for metric in _METRICS
+            }
+            for synth in study.synths
+        }
+        return {"synths": study.synths, "losses": study.losses, "trials": trials, "scores": scores}
+
+    @property
+    def scores(self) -> dict[str, np.ndarray]:
+        """The scores of the choice, by loss, `[trials]` each; lower is better."""
+        study, choice = self.studies[self.choice["record"]], self.choice
+        few = slice(choice["trials"])
+        return {loss: study.scores(choice["synth"], loss, choice["metric"])[few] for loss in study.losses}
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """The ranks of the choice, by loss; 1 is the best."""
+        return stats.rank_losses(self.scores, 1000 if self.choice["shown"] == "means" else 0, test=self.choice["test"])
+
+    def figure(self) -> Figure:
+        shown, label = self.scores, _METRICS[self.choice["metric"]]
+        if self.choice["shown"] == "means":
+            means = [stats.bootstrap_means(x, seed=i, reciprocal=True) for i, x in enumerate(shown.values())]
+            shown = dict(zip(shown, means, strict=True))
+            label = f"1 / mean {label}"
+        return violins_figure({self.choice["synth"]: shown}, {self.choice["synth"]: self.ranks}, label)
+
+    def sentence(self) -> str:
+        places = ", ".join(f"{loss} {rank}" for loss, rank in self.ranks.items())
+        return f"Ranks of the losses on {self.choice['synth']} by {_METRICS[self.choice['metric']]}: {places}."
+
+    def __repr__(self) -> str:
+        return f"RankingBench({', '.join(self.studies)})"

@@ -1,0 +1,63 @@
+"""The synth player in a browser: it sounds as the native render does, follows the hand, and remembers."""
+
+import numpy as np
+import pytest
+
+from sonimatch import SYNTHS, bp_noise, sinesaw_am
+from sonimatch.widgets import SynthPlayer
+
+ELEMENT = "document.querySelector('div.sonimatch > div').sonimatch"
+
+
+@pytest.mark.parametrize("synth", SYNTHS, ids=lambda synth: synth.name)
+def test_the_sound_is_that_of_the_native_render(page, synth):
+    player = SynthPlayer(synth)
+    there = page(player)
+    sound = np.array(there.evaluate(f"Array.from({ELEMENT}.sound())"))
+    assert np.abs(sound - synth.render_native(np.array(player.theta))).max() < 4e-4
+    assert there.locator(".sonimatch-hash").inner_text().endswith(synth.source_sha256[:16])
+
+
+def test_it_moves_by_mouse_and_keyboard_and_the_pitch_follows(page):
+    there = page(SynthPlayer(sinesaw_am, carrier=330, amp=4))
+    slider = there.get_by_label("carrier", exact=True)
+    slider.focus()
+    there.keyboard.press("ArrowRight")
+    there.wait_for_function(f"Math.abs({ELEMENT}.theta()[0] - {310 / 980 + 0.01}) < 1e-3")
+    box = slider.bounding_box()
+    there.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
+    there.wait_for_function(f"{ELEMENT}.theta()[0] > 0.7")
+    theta = there.evaluate(f"{ELEMENT}.theta()")
+    carrier, _ = map(float, sinesaw_am.space.to_physical(np.array(theta)))
+    sound = np.array(there.evaluate(f"Array.from({ELEMENT}.sound())"))
+    strongest = 20 + np.abs(np.fft.rfft(sound))[20:].argmax()
+    assert abs(strongest - carrier) < 8, "one second: bins are hertz; the modulator adds sidebands, and itself below 20 Hz"
+    assert "carrier" in there.locator(".sonimatch-numbers").inner_text()
+
+
+def test_it_plays_after_a_gesture_and_not_before(page):
+    there = page(SynthPlayer(bp_noise, target={"lp_cut": 900}, lp_cut=300))
+    assert there.evaluate("sonimatch.sound.playing") is None
+    there.get_by_label("loop").check()
+    there.get_by_role("button", name="target").click()
+    there.wait_for_function("sonimatch.sound.playing !== null")
+    there.get_by_role("button", name="this setting").click()
+    there.wait_for_function("sonimatch.sound.playing !== null")
+    assert there.locator("button[aria-pressed=true]").count() == 1
+    there.locator("button[aria-pressed=true]").click()
+    there.wait_for_function("sonimatch.sound.playing === null")
+
+
+def test_the_address_remembers_the_setting(page):
+    there = page(SynthPlayer(bp_noise), fragment="bp_noise=700,60")
+    theta = there.evaluate(f"{ELEMENT}.theta()")
+    np.testing.assert_allclose(bp_noise.space.to_physical(np.array(theta)), [700, 60], rtol=1e-4)
+    there.get_by_label("lp_cut", exact=True).press("ArrowLeft")
+    there.wait_for_function("!location.hash.includes('=700,')")
+    assert "bp_noise=" in there.evaluate("location.hash")
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_it_fits(page, width):
+    there = page(SynthPlayer(bp_noise), width=width)
+    assert there.evaluate("document.documentElement.scrollWidth") <= width
