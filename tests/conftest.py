@@ -77,7 +77,8 @@ def page(visit, tmp_path, monkeypatch):
         found = visit(path.as_uri() + (f"#{fragment}" if fragment else ""), width, dark)
         for number in range(len(elements)):
             found.wait_for_selector(f"div.sonimatch[data-element] >> nth={number}")
-        found.wait_for_function("[...document.querySelectorAll('div.sonimatch')].every(each => 'ready' in each.dataset || 'failed' in each.dataset)")
+        every = "[...document.querySelectorAll('div.sonimatch')].every"
+        found.wait_for_function(f"{every}(each => 'ready' in each.dataset || 'failed' in each.dataset)")
         return found
 
     return opened

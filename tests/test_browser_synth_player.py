@@ -31,7 +31,7 @@ def test_it_moves_by_mouse_and_keyboard_and_the_pitch_follows(page):
     carrier, _ = map(float, sinesaw_am.space.to_physical(np.array(theta)))
     sound = np.array(there.evaluate(f"Array.from({ELEMENT}.sound())"))
     strongest = 20 + np.abs(np.fft.rfft(sound))[20:].argmax()
-    assert abs(strongest - carrier) < 8, "one second: bins are hertz; the modulator adds sidebands, and itself below 20 Hz"
+    assert abs(strongest - carrier) < 8, "one second, so bins are hertz; the modulator stays below 20"
     assert "carrier" in there.locator(".sonimatch-numbers").inner_text()
 
 

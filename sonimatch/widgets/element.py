@@ -1,7 +1,7 @@
 """What all interactive elements share: one script each, live with a kernel, static in a page.
 
 With a kernel an element is an anywidget: its traits follow the hand, and Python callbacks see them.
-When the book is built it is plain HTML with its data inside, a picture for readers without scripts, and the same script.
+When the book is built it is plain HTML: its data inside, a picture for readers without scripts, and the same script.
 """
 
 from __future__ import annotations

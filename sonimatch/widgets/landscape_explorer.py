@@ -71,7 +71,7 @@ class LandscapeExplorer(LandscapeElement):
         self._at = [names.index(name) for name in free]
         if landscapes is None:
             check_losses(synth, losses)
-            heard = np.asarray(synth(np.array(aim, np.float32))) if sound is None else sound
+            heard: Any = synth(np.array(aim, np.float32)) if sound is None else sound
             settings: dict[str, Any] = {"parameters": free, "num": num, "theta": np.array(begin), "progress": progress}
             landscapes = {loss.name: landscape(synth, loss, heard, **settings) for loss in losses}
         self.landscapes = dict(landscapes)

@@ -52,8 +52,8 @@ class LandscapeElement(Element):
         if fixed := [name for name in values if name not in self.free]:
             raise ValueError(f"{fixed[0]!r} does not move here (what does: {', '.join(self.free)})")
         space = self.synth.space
-        wanted = start(space, values)
-        self.theta = [wanted[i] if name in values else self.theta[i] for i, name in enumerate(space.names)]
+        both = zip(space.names, start(space, values), list(self.theta), strict=True)
+        self.theta = [wanted if name in values else here for name, wanted, here in both]
 
     @traitlets.validate("theta")
     def _on_the_landscape(self, proposal: Any) -> list[float]:
