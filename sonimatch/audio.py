@@ -123,9 +123,10 @@ def _refuse_silence(audio: np.ndarray, message: str) -> None:
 def write(path: str | os.PathLike[str], audio: ArrayLike, rate: int) -> None:
     """Write audio `[n]` or `[n, channels]` at `rate` (Hz) as a 32-bit float WAV file, whole or not at all.
 
-    When `path` ends in `.flac` it is a 16-bit FLAC file instead, which clips beyond full scale.
+    When `path` ends in `.flac` it is a 16-bit FLAC file instead, which clips beyond full scale; when it ends in `.opus`,
+    an Ogg Opus file at 48000 Hz, about 70 kbit/s, which alters the sound a little.
 
-    The same sound gives the same bytes; values beyond full scale (1.0) are kept.
+    The same sound gives the same bytes, but for Opus; values beyond full scale (1.0) are kept.
     Raises AudioError when there are no samples or some are NaN or infinite, and OSError when the file cannot be
     written.
     Shown in notebooks/your_own_sound.md.
@@ -138,6 +139,8 @@ def write(path: str | os.PathLike[str], audio: ArrayLike, rate: int) -> None:
     with replacing(path) as file:
         if str(path).endswith(".flac"):
             soundfile.write(file, audio, rate, format="FLAC", subtype="PCM_16")
+        elif str(path).endswith(".opus"):
+            soundfile.write(file, soxr.resample(audio, rate, 48_000), 48_000, format="OGG", subtype="OPUS")
         else:
             wavfile.write(file, rate, audio)
 
