@@ -123,8 +123,8 @@ def _refuse_silence(audio: np.ndarray, message: str) -> None:
 def write(path: str | os.PathLike[str], audio: ArrayLike, rate: int) -> None:
     """Write audio `[n]` or `[n, channels]` at `rate` (Hz) as a 32-bit float WAV file, whole or not at all.
 
-    When `path` ends in `.flac` it is a 16-bit FLAC file instead, which clips beyond full scale; when it ends in `.opus`,
-    an Ogg Opus file at 48000 Hz, about 70 kbit/s, which alters the sound a little.
+    When `path` ends in `.flac` it is a 16-bit FLAC file instead, which clips beyond full scale; in `.opus`, an Ogg Opus
+    file at 48000 Hz, about 70 kbit/s, which alters the sound a little.
 
     The same sound gives the same bytes, but for Opus; values beyond full scale (1.0) are kept.
     Raises AudioError when there are no samples or some are NaN or infinite, and OSError when the file cannot be

@@ -305,9 +305,10 @@ def test_a_value_given_twice(tmp_path, fails):
 
 
 STUDY = [["study", *name] for name in ([], ["run"], ["status"], ["report"], ["verify"], ["export"])]
+LISTEN = [["listen", *name] for name in ([], ["build"], ["score"])]
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["render"], ["match"], ["landscape"], *STUDY], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["list"], ["render"], ["match"], ["landscape"], *STUDY, *LISTEN], ids=" ".join)
 def test_help(capsys, command):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
