@@ -18,8 +18,8 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   const inner = (width, height) => ({ x: LEFT, y: 6, width: width - LEFT - 8, height: height - BOTTOM - 6 });
 
   const wave = canvas(120, "waveform", (pen, width, height, colors) => {
-    const box = inner(width, height), peak = Math.max(sonimatch.peak(sound), top, 1e-6);
-    axes(pen, box, colors, { label: "time (s)", ticks: seconds }, { label: "amplitude", ticks: [[0, number(-peak)], [0.5, "0"], [1, number(peak)]] });
+    const box = inner(width, height), peak = Math.max(sonimatch.peak(sound), top, 1e-6), round = (x) => Number(x.toPrecision(2));
+    axes(pen, box, colors, { label: "time (s)", ticks: seconds }, { label: "amplitude", ticks: [[0, number(-round(peak))], [0.5, "0"], [1, number(round(peak))]] });
     const trace = (samples, color) => {
       pen.strokeStyle = color;
       pen.beginPath();
