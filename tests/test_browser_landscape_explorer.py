@@ -62,7 +62,7 @@ def test_the_point_moves_on_every_map_and_between_the_grid_as_in_python(page, ex
     assert value == explorer.value
     for name in NAMES:
         stored = explorer.landscapes[name].gradient
-        assert gradient[name] == [interpolate(stored[..., i], theta) for i in (0, 1)]
+        assert gradient[name] == [interpolate(stored[..., i], *(5 * x for x in theta)) for i in (0, 1)]
     there.get_by_label("modulator", exact=True).press("ArrowRight")
     assert shown(there)[0] == pytest.approx([theta[0], theta[1] + 0.01], abs=1e-3)
     there.wait_for_function("location.hash.includes('explore-noise_am=')")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sonimatch import L1_Spec, SIMSE_Spec, hp_noise
-from sonimatch.widgets.landscape_scrubber import LandscapeScrubber, interpolate
+from sonimatch.widgets.landscape_scrubber import LandscapeScrubber, interpolate, place_of
 
 ELEMENT = "document.querySelector('div.sonimatch > div')"
 NAMES = ("L1_Spec", "SIMSE_Spec")
@@ -21,6 +21,10 @@ def shown(there):
     there.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     found = there.evaluate(f"({{...{ELEMENT}.dataset}})")
     return {name: json.loads(found[name]) for name in ("theta", "row", "value", "gradient", "paint")}
+
+
+def there_in_python(scrubber, name, found, part):
+    return interpolate(scrubber.tables[name][found["row"], part], place_of(scrubber.grid.tolist(), found["theta"]))
 
 
 def drag(there, begin, end):
@@ -41,9 +45,9 @@ def test_numbers_on_the_grid_are_the_stored_ones(page, scrubber):
     slider = there.get_by_label("cut", exact=True)
     slider.evaluate("(node) => { node.value = 0; node.dispatchEvent(new Event('input')); }")
     row = int(np.abs(scrubber.rows - scrubber.target[0]).argmin())
-    for column in range(11):
-        found = shown(there)
-        assert found["theta"] == pytest.approx(column / 10)
+    for step in range(11):
+        found, column = shown(there), int(np.abs(scrubber.grid - step / 10).argmin())
+        assert found["theta"] == pytest.approx(step / 10)
         for name in NAMES:
             assert found["value"][name] == scrubber.tables[name][row, 0, column]
             assert found["gradient"][name] == scrubber.tables[name][row, 1, column]
@@ -59,8 +63,7 @@ def test_between_the_grid_it_interpolates_as_python_does(page, scrubber):
     scrubber.theta = [found["theta"]]
     assert found["value"] == scrubber.value
     for name in NAMES:
-        expected = interpolate(scrubber.tables[name][found["row"], 1], [found["theta"]])
-        assert found["gradient"][name] == expected
+        assert found["gradient"][name] == there_in_python(scrubber, name, found, 1)
 
 
 def test_the_target_can_be_dragged_and_typed(page, scrubber):
@@ -73,8 +76,7 @@ def test_the_target_can_be_dragged_and_typed(page, scrubber):
     found = shown(there)
     assert scrubber.rows[found["row"]] == pytest.approx(0.6)
     for name in NAMES:
-        expected = interpolate(scrubber.tables[name][found["row"], 0], [found["theta"]])
-        assert found["value"][name] == expected
+        assert found["value"][name] == there_in_python(scrubber, name, found, 0)
     there.wait_for_function("location.hash.includes('scrub-hp_noise-cut=')")
 
 

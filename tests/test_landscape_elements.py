@@ -10,7 +10,7 @@ import pytest
 
 from sonimatch import LOSSES, L1_Spec, hp_noise, landscape, noise_am
 from sonimatch.widgets.landscape_explorer import LandscapeExplorer
-from sonimatch.widgets.landscape_scrubber import LandscapeScrubber, interpolate
+from sonimatch.widgets.landscape_scrubber import LandscapeScrubber, interpolate, place_of
 
 HIGH_PASS, TREMOLO = replace(hp_noise, num_samples=8192), replace(noise_am, num_samples=8192)
 
@@ -39,8 +39,9 @@ def test_the_scrubbers_tables_are_landscapes(loss):
     scrubber = LandscapeScrubber(HIGH_PASS, [loss], {"cut": 8000}, num=5, targets=3, progress=False)
     aim = float(HIGH_PASS.space.theta({"cut": 8000})[0])
     np.testing.assert_allclose(scrubber.rows, [0, aim, 0.5, 1], atol=1e-7)
-    assert scrubber.tables[loss.name].shape == (4, 2, 5)
-    for place, (value, gradient) in zip(scrubber.rows, scrubber.tables[loss.name], strict=True):
+    np.testing.assert_allclose(scrubber.grid, [0, 0.25, aim, 0.5, 0.75, 1], atol=1e-7)
+    even = np.array([0, 1, 3, 4, 5])
+    for place, (value, gradient) in zip(scrubber.rows, scrubber.tables[loss.name][..., even], strict=True):
         target = HIGH_PASS(np.array([place], np.float32))
         expected = landscape(HIGH_PASS, loss, target, num=5, progress=False)
         close(value, expected.value)
@@ -53,6 +54,9 @@ def test_a_spectral_loss_is_zero_where_the_target_is():
     np.testing.assert_array_equal(scrubber.rows, np.linspace(0, 1, 5, dtype=np.float32))
     for part in (0, 1):
         np.testing.assert_array_equal(np.diagonal(scrubber.tables["L1_Spec"][:, part]), 0)
+    between = LandscapeScrubber(HIGH_PASS, [L1_Spec()], {"cut": 8000}, num=5, targets=0, progress=False)
+    assert between.grid[2] == between.rows[0]
+    assert between.tables["L1_Spec"][0, 0, 2] == 0
 
 
 def test_the_other_parameters_stay_and_the_target_keeps_its_own():
@@ -60,6 +64,7 @@ def test_the_other_parameters_stay_and_the_target_keeps_its_own():
     scrubber = LandscapeScrubber(
         TREMOLO, [Power()], {"amp": 1, "modulator": 3}, "modulator", 5, 3, theta=theta, progress=False
     )
+    assert len(scrubber.grid) == 5, "3 Hz is on the grid"
     for place, (value, gradient) in zip(scrubber.rows, scrubber.tables["Power"], strict=True):
         target = TREMOLO(np.array([0.2, place], np.float32))
         expected = landscape(
@@ -171,7 +176,8 @@ def test_the_explorer_needs_two_parameters():
 
 def test_interpolation_is_exact_on_the_grid_and_no_neighbour_spoils_it():
     values = np.array([[1.0, np.nan], [3.0, 5.0]], np.float32)
-    assert interpolate(values, [0.0, 0.0]) == 1
-    assert interpolate(values, [np.float32(1 - 1e-7), 1.0]) == 5
-    assert interpolate(values, [0.25, 0.0]) == 1.5
-    assert np.isnan(interpolate(values, [0.25, 0.5]))
+    assert interpolate(values, 0.0, 0.0) == 1
+    assert interpolate(values, 1 - 1e-7, 1.0) == 5
+    assert interpolate(values, 0.25, 0.0) == 1.5
+    assert np.isnan(interpolate(values, 0.25, 0.5))
+    assert [place_of([0.0, 0.25, 1.0], x) for x in (0.0, 0.125, 0.25, 0.625, 1.0)] == [0, 0.5, 1, 1.5, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -71,7 +72,7 @@ class LandscapeExplorer(LandscapeElement):
         self._at = [names.index(name) for name in free]
         if landscapes is None:
             check_losses(synth, losses)
-            heard: Any = synth(np.array(aim, np.float32)) if sound is None else sound
+            heard = synth(np.array(aim, np.float32)) if sound is None else jnp.asarray(sound)
             settings: dict[str, Any] = {"parameters": free, "num": num, "theta": np.array(begin), "progress": progress}
             landscapes = {loss.name: landscape(synth, loss, heard, **settings) for loss in losses}
         self.landscapes = dict(landscapes)
@@ -116,8 +117,8 @@ class LandscapeExplorer(LandscapeElement):
         return num, rest
 
     def _values(self) -> dict[str, float]:
-        at = [self.theta[i] for i in self._at]
-        return {name: interpolate(each.value, at) for name, each in self.landscapes.items()}
+        places = [self.theta[i] * (self.data["num"] - 1) for i in self._at]
+        return {name: interpolate(each.value, *places) for name, each in self.landscapes.items()}
 
     def figure(self) -> Figure:
         space = self.synth.space

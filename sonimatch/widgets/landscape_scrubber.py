@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import cycle
@@ -82,7 +83,7 @@ class LandscapeScrubber(LandscapeElement):
     """The losses over one parameter of `synth`, a handle that moves along them, and a target that moves too.
 
     At the handle: the value and the gradient of every loss, per unit of the cube, and the sound. The curves have `num`
-    even steps; between them values and gradients are interpolated linearly.
+    even steps and one more where the target begins; between them values and gradients are interpolated linearly.
 
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only. It can
     be dragged to `targets` even steps of the parameter, which are among the `num`, besides where it begins;
@@ -90,7 +91,8 @@ class LandscapeScrubber(LandscapeElement):
     parameters stay (default: the target's, with the handle at the default of the program).
 
     With a kernel `theta`, `value` and `target`, in the unit cube, follow the hand, and `theta` and `target` move it.
-    `tables[loss] [targets, 2, num]` has values and gradients, `rows [targets]` the places of the target.
+    `tables[loss] [targets, 2, n]` has values and gradients for the places `rows [targets]` of the target and
+    `grid [n]` of the handle, in the unit cube.
     Raises ValueError for an unknown parameter, `num < 2`, `targets` that are not among the `num`, losses that share a
     name or work at another sample rate, and a target that does not fit. Shown in notebooks/landscapes_1d.md.
     """
@@ -127,16 +129,17 @@ class LandscapeScrubber(LandscapeElement):
 
         grid = np.linspace(0, 1, num, dtype=np.float32)
         kept = grid[:: (num - 1) // (targets - 1)] if targets else grid[:0]
-        self.rows = kept if aim is None else np.unique(np.append(kept, _nearby(grid, aim[self._at])))
+        aimed = [] if aim is None else [_nearby(grid, aim[self._at])]
+        self.rows, self.grid = np.union1d(kept, aimed).astype(np.float32), np.union1d(grid, aimed).astype(np.float32)
         self.tables = _tables(
-            synth, losses, _line(begin, self._at, grid), _line(aim or begin, self._at, self.rows), sound,
+            synth, losses, _line(begin, self._at, self.grid), _line(aim or begin, self._at, self.rows), sound,
             np.eye(len(names), dtype=np.float32)[self._at], progress,
         )  # fmt: skip
         data: dict[str, Any] = {
             "id": f"scrub-{synth.name}-{parameter}",
             "program": program(synth),
             "parameter": self._at,
-            "num": num,
+            "grid": self.grid.tolist(),
             "rows": self.rows.tolist(),
             "target": aim or [],
             "losses": [
@@ -157,13 +160,12 @@ class LandscapeScrubber(LandscapeElement):
         return int(np.abs(self.rows - self.target[self._at]).argmin()) if self.target else 0
 
     def _values(self) -> dict[str, float]:
-        at = [self.theta[self._at]]
+        at = place_of(self.grid.tolist(), self.theta[self._at])
         return {name: interpolate(table[self._row(), 0], at) for name, table in self.tables.items()}
 
     def figure(self) -> Figure:
         space, (parameter,) = self.synth.space, self.free
-        grid = _line(self.theta, self._at, np.linspace(0, 1, self.data["num"]))
-        x = np.asarray(space.to_physical(grid))[:, self._at]
+        x = np.asarray(space.to_physical(_line(self.theta, self._at, self.grid)))[:, self._at]
         curves = {name: (x, *table[self._row()]) for name, table in self.tables.items()}
         aim = float(space.to_physical(np.array(self.target))[self._at]) if self.target else None
         return landscape_figure(curves, label(space, parameter), aim)
@@ -280,14 +282,19 @@ def label(space: ParamSpace, name: str) -> str:
     return f"{name} ({unit})" if unit else name
 
 
-def interpolate(values: ArrayLike, at: Sequence[float]) -> float:
-    """Linear interpolation of `values [n, ...]` on an even grid over the unit cube; exact at its points."""
-    if not at:
+def place_of(grid: Sequence[float], x: float) -> float:
+    """Where `x` is on a rising `grid`, as an index with a fraction."""
+    low = min(max(bisect_right(grid, x) - 1, 0), len(grid) - 2)
+    return low + (x - grid[low]) / (grid[low + 1] - grid[low])
+
+
+def interpolate(values: ArrayLike, *places: float) -> float:
+    """Linear interpolation of `values [n, ...]` at indices with fractions, one an axis; exact at whole ones."""
+    if not places:
         return float(np.asarray(values))
-    grid = np.asarray(values)
-    place = at[0] * (len(grid) - 1)
+    rows, place, rest = np.asarray(values), places[0], places[1:]
     if abs(place - round(place)) < 1e-5:  # single precision leaves a point of the grid by less
-        return interpolate(grid[round(place)], at[1:])
+        return interpolate(rows[round(place)], *rest)
     low = int(place)
     weight = place - low
-    return (1 - weight) * interpolate(grid[low], at[1:]) + weight * interpolate(grid[low + 1], at[1:])
+    return (1 - weight) * interpolate(rows[low], *rest) + weight * interpolate(rows[low + 1], *rest)

@@ -105,7 +105,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   // ------------------------------------------------------------------------------------------------ numbers
   const padding = { padding: "0.1rem 0.25rem", textAlign: "right" }, heads = ["loss", "value", ...parameters.map((i) => `∂ ${space.names[i]}`), ...(target ? ["off target"] : [])];
   const cells = losses.map(() => heads.slice(1).map(() => make("td", { style: padding })));
-  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "0.85em", margin: 0 } },
+  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "clamp(0.75em, 2.2vw, 0.85em)", margin: 0 } },
     make("thead", {}, make("tr", {}, ...heads.map((words, k) => make("th", { scope: "col", textContent: words, style: k ? padding : { ...padding, textAlign: "left" } })))),
     make("tbody", {}, ...losses.map((loss, k) => {
       const swatch = make("span", { style: { display: "inline-block", width: "0.7em", height: "0.7em", marginRight: "0.4em", background: loss.color } });
@@ -119,7 +119,8 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const numbers = sonimatch.numbers();
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
-    const words = here.map(({ value, gradient }) => [number(value), ...gradient.map(number), ...(target ? [angle(gradient)] : [])]);
+    const short = (part) => number(Number(part.toPrecision(3)));
+    const words = here.map(({ value, gradient }) => [number(value), ...gradient.map(short), ...(target ? [angle(gradient)] : [])]);
     words.forEach((row, k) => row.forEach((text, j) => { cells[k][j].textContent = text; }));
     const said = losses.map((loss, k) => `${loss.name} ${words[k][0]}, gradient ${words[k][1]} and ${words[k][2]}${target ? `, ${words[k][3]} off the target` : ""}`);
     numbers.show([sonimatch.setting(space, theta), ...said].join("; "));
@@ -188,7 +189,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const columns = "repeat(auto-fit, minmax(clamp(23%, (620px - 100%) * 1000, 45%), 1fr))";
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: the losses over ${space.names[FIRST]} and ${space.names[SECOND]}` },
     make("div", { style: { display: "grid", gap: "0.4rem", gridTemplateColumns: columns } }, ...panels.map((panel) => panel.node)),
-    ...sliders.map((slider) => slider.node), table, numbers.nodes[1], transport.node,
+    ...sliders.map((slider) => slider.node), make("div", { style: { minWidth: 0, overflowX: "auto" } }, table), numbers.nodes[1], transport.node,
     make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
   el.sonimatch = { theta: () => theta, look, sound: () => synth.render(theta), synth };
   update();

@@ -1,7 +1,7 @@
 /* The losses over one parameter: a handle that moves along them, its sound, and a target that moves too. */
 sonimatch.elements.LandscapeScrubber = async (model, el) => {
   const { make, canvas, axes, clamp, number, LEFT, BOTTOM } = sonimatch, data = model.get("data"), RED = "#d62728", RIGHT = 18;
-  const synth = await sonimatch.synth(data.program), space = synth.space, free = data.parameter, { id, num, rows } = data;
+  const synth = await sonimatch.synth(data.program), space = synth.space, free = data.parameter, { id, grid, rows } = data, num = grid.length;
   const name = space.names[free], unit = space.unit[free], low = space.low[free], high = space.high[free];
   const losses = data.losses.map((loss) => ({ ...loss, table: sonimatch.floats(loss.table) }));
   const audio = data.audio ? sonimatch.floats(data.audio) : null, aimed = rows.length > 0, movable = rows.length > 1;
@@ -20,7 +20,9 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
 
   /* Every loss at the handle; on a point of the grid its stored number. */
   const look = () => {
-    const place = x * (num - 1), close = Math.round(place), on = Math.abs(place - close) < 1e-5;
+    let below = 0;
+    while (below < num - 2 && grid[below + 1] <= x) below++;
+    const place = below + (x - grid[below]) / (grid[below + 1] - grid[below]), close = Math.round(place), on = Math.abs(place - close) < 1e-5;
     const i = on ? close : Math.floor(place), w = on ? 0 : place - i;
     const read = (table, first) => (on ? table[first + i] : (1 - w) * table[first + i] + w * table[first + i + 1]);
     return losses.map(({ table }) => ({ value: read(table, 2 * row * num), gradient: read(table, (2 * row + 1) * num) }));
@@ -97,7 +99,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
         pen.strokeStyle = color; pen.lineWidth = 1.8; pen.lineJoin = "round";
         pen.beginPath();
         curve.forEach((value, i) => {
-          const place = [box.x + (i / (num - 1)) * box.width, bottom - ((value - least) / span) * box.height];
+          const place = [box.x + grid[i] * box.width, bottom - ((value - least) / span) * box.height];
           if (!isFinite(value)) return;
           if (i && isFinite(curve[i - 1])) pen.lineTo(...place); else pen.moveTo(...place);
         });
@@ -117,7 +119,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   // ------------------------------------------------------------------------------------------------ numbers
   const cell = (kind, words, style) => make(kind, { textContent: words, style: { padding: "0.1rem 0.3rem", textAlign: "right", ...style } });
   const cells = losses.map(() => ["value", "gradient", "way"].map(() => cell("td", "")));
-  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "0.9em", margin: 0 } },
+  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "clamp(0.75em, 3.4vw, 0.9em)", margin: 0 } },
     make("thead", {}, make("tr", {}, ...["loss", "value", "gradient", "downhill"].map((words, k) => cell("th", words, k ? {} : { textAlign: "left" })))),
     make("tbody", {}, ...losses.map((loss, k) => {
       const swatch = make("span", { style: { display: "inline-block", width: "0.7em", height: "0.7em", marginRight: "0.4em", background: loss.color } });
@@ -203,7 +205,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   });
 
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: the losses over ${name}` },
-    board.node, handle.node, ...(goal ? [goal.node] : []), table, numbers.nodes[1], transport.node,
+    board.node, handle.node, ...(goal ? [goal.node] : []), make("div", { style: { minWidth: 0, overflowX: "auto" } }, table), numbers.nodes[1], transport.node,
     make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
   el.sonimatch = { theta, target, look, sound: () => synth.render(theta()), synth };
   update();
