@@ -27,7 +27,7 @@ class ListeningTest(Element):
     `experiment`: that of the study, when its programs are not of the package. For a folder that is sent to raters,
     without the key in it, see `listening.build`.
     Raises ValueError for a study whose targets have noise of their own, which a page cannot make, ListeningError for
-    more trials than there are, and StudyError for a study whose parts have changed. Shown in notebooks/ranking.md.
+    more trials than there are, and StudyError for a study whose parts have changed.
     """
 
     script = "listening_test.js"

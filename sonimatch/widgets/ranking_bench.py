@@ -26,7 +26,6 @@ class RankingBench(Element):
     begin with, of `record`, `synth`, `metric` ("P_loss", "MSS"), `shown` ("means", "trials") and `test` ("np", "p").
     With a kernel the trait `choice`, with the number of `trials` in it, follows the hand and moves it.
     Raises ValueError for no study, fewer than two trials, a choice that there is not, and pairs without a finite score.
-    Shown in notebooks/ranking.md.
     """
 
     script = "ranking_bench.js"
