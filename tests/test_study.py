@@ -16,7 +16,6 @@ from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -830,10 +829,10 @@ def test_study_export(tmp_path, finished, record, capsys):
 
 def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path):
     words = ["run", "--pairs", "sinesaw_am:L1_Spec", "--trials", "2", "--steps", "2", "--workers", "1", "-o", "out"]
+    heed = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a background job does not
     process = subprocess.Popen(
-        [sys.executable, "-m", "sonimatch", "study", *words], cwd=tmp_path, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+        [sys.executable, "-c", f"{heed}; runpy.run_module('sonimatch', run_name='__main__')", "study", *words],
+        cwd=tmp_path, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not (workers := workers_of(process.pid)):
         time.sleep(0.01)
