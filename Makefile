@@ -36,7 +36,7 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/build/jax-cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.5
 
 .DELETE_ON_ERROR:
-.PHONY: help env book test unit notebooks lab serve lint linkcheck clean distclean FORCE
+.PHONY: help env book zip pages test unit notebooks lab serve lint linkcheck clean distclean FORCE
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -124,7 +124,7 @@ build/book/.assembled: $(EXECUTED) build/pages.sum $(MATHJAX)
 	@cat $(JS)/engine.js $(filter-out %/engine.js %/page.js,$(sort $(wildcard $(JS)/*.js))) $(JS)/page.js \
 	    > build/book/_static/elements.js
 	@cp $(JS)/elements.css build/book/_static/
-	@cp _config.yml _toc.yml build/book/
+	@cp _config.yml _toc.yml book/offline.py build/book/
 	@mkdir -p build/book/_extra/_static/mathjax && cp $(MATHJAX) build/book/_extra/_static/mathjax/
 	@touch $@
 
@@ -136,6 +136,13 @@ $(HTML): build/book/.assembled
 	    || { rm -rf build/_build; echo "The pages were not built: see the warnings above." >&2; exit 1; }
 	@$(BIN)/python book/check.py site build/_build/html
 	@ln -s _build/html build/html
+
+# Everything lies under one folder of the archive, as `unzip` in a full folder would want it.
+zip: book  ## pack the book into build/sonimatch-book.zip, to be opened from the disk
+	@ln -sfn _build/html build/sonimatch-book
+	@$(BIN)/python -c "import shutil; shutil.make_archive('build/sonimatch-book', 'zip', 'build', 'sonimatch-book')"
+	@rm build/sonimatch-book
+	@echo "The archive is  $(CURDIR)/build/sonimatch-book.zip"
 
 linkcheck: $(EXECUTED) build/book/.assembled  ## follow every link of the book (needs the network)
 	@$(BIN)/jupyter-book build build/book --path-output build/links --builder linkcheck -q
@@ -151,10 +158,13 @@ lab: $(ENV)  ## open the notebooks in JupyterLab
 unit: $(ENV)  ## run the unit tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test: $(ENV)  ## run the unit tests and every notebook
+pages: zip  ## open every page of the packed book in a browser and move what moves
+	@$(BIN)/python -m pytest tests/pages.py
+
+test: $(ENV)  ## run the unit tests, every notebook, and every page of the book in a browser
 	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory -j$(JOBS) notebooks
-	@echo "All unit tests passed, and all $(words $(NAMES)) notebooks ran."
+	@$(MAKE) --no-print-directory pages
+	@echo "All unit tests passed, all $(words $(NAMES)) notebooks ran, and every page was opened."
 
 lint: $(ENV)  ## check style and types
 	@$(BIN)/ruff check .

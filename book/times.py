@@ -21,7 +21,7 @@ def files(toc: Any) -> Iterator[str]:
         for entry in toc:
             yield from files(entry)
     elif isinstance(toc, dict):
-        yield from [toc["file"]] if "file" in toc else []
+        yield from (toc[key] for key in ("root", "file") if key in toc)
         for entry in toc.values():
             yield from files(entry)
 

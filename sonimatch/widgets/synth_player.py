@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,33 @@ from sonimatch.plots import Figure, sounds_figure
 from sonimatch.widgets.element import Element, compact, program, settings_text, start
 
 
+_VIEWS = ("waveform", "spectrum", "spectrogram")
+
+
 class SynthPlayer(Element):
     """Sliders for the parameters of `synth`, its sound, waveform, spectrum and spectrogram.
 
     The sound is computed where it is heard, by the WebAssembly of the same program. `values` are the physical values
     to begin with; parameters that are not named start at their default. `target` stands beside it for an A/B
-    comparison: physical values, or audio `[num_samples]`. With a kernel `theta`, in the unit cube, follows the
+    comparison: physical values, or audio `[num_samples]`. `views` names the pictures to show. With a kernel `theta`, in the unit cube, follows the
     sliders, and moves them.
-    Raises ValueError for an unknown name, a value out of range, or a target of another length.
+    Raises ValueError for an unknown name or picture, a value out of range, or a target of another length.
     Shown in notebooks/bp_noise.md.
     """
 
     script = "synth_player.js"
 
     def __init__(
-        self, synth: FaustSynth, target: Mapping[str, float] | ArrayLike | None = None, **values: float
+        self,
+        synth: FaustSynth,
+        target: Mapping[str, float] | ArrayLike | None = None,
+        *,
+        views: Sequence[str] = _VIEWS,
+        **values: float,
     ) -> None:
-        data: dict[str, Any] = {"id": synth.name, "program": program(synth)}
+        if unknown := [view for view in views if view not in _VIEWS]:
+            raise ValueError(f"no picture {unknown[0]!r} (there are: {', '.join(_VIEWS)})")
+        data: dict[str, Any] = {"id": synth.name, "program": program(synth), "views": list(views)}
         if isinstance(target, Mapping):
             data["target"] = start(synth.space, target)
         elif target is not None:

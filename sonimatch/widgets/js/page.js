@@ -9,13 +9,16 @@
       save_changes() {},
     };
   };
+  const seen = {};
   const start = () => {
     for (const el of document.querySelectorAll("div.sonimatch[data-element]:not([data-started])")) {
       el.dataset.started = "";
-      const traits = JSON.parse(el.querySelector("script").textContent);
+      const traits = JSON.parse(el.querySelector("script").textContent), { data } = traits;
+      seen[data.id] = (seen[data.id] || 0) + 1;
+      if (seen[data.id] > 1) data.id += `-${seen[data.id]}`;  // the address tells twins apart
       const place = document.createElement("div");
       Promise.resolve(sonimatch.elements[el.dataset.element](model(traits), place)).then(
-        () => { el.querySelector(".sonimatch-fallback").replaceWith(place); el.dataset.ready = ""; place.dispatchEvent(new Event("shown")); },
+        () => { el.querySelector(".sonimatch-fallback").replaceWith(place); el.dataset.ready = Math.round(performance.now()); place.dispatchEvent(new Event("shown")); },
         (error) => { el.dataset.failed = String(error); console.error(error); },
       );
     }

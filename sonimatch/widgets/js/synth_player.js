@@ -72,11 +72,12 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
     axes(pen, box, colors, { label: "time (s)", ticks: seconds }, { label: "frequency (Hz)", ticks: hertz });
   });
 
+  const views = data.views.map((name) => ({ waveform: wave, spectrum: bands, spectrogram: gram })[name]);
   const sounds = target ? { "this setting": () => sound, target: () => target } : { play: () => sound };
   const transport = sonimatch.transport(el, synth.rate, sounds), numbers = sonimatch.numbers();
   const update = () => {
     sound = synth.render(theta); power = analyse(sound);
-    [wave, bands, gram].forEach((each) => each.repaint());
+    views.forEach((each) => each.repaint());
     transport.changed();
     const peak = sonimatch.peak(sound), level = (x) => (x > 0 ? `${number(20 * Math.log10(x))} dB` : "silence");
     numbers.show(`${sonimatch.setting(space, theta)}; peak ${number(peak)}, level ${level(sonimatch.rms(sound))}`);
@@ -106,7 +107,7 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
 
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: parameters and sound` },
     ...sliders.map((slider) => slider.node), transport.node, ...numbers.nodes,
-    wave.node, bands.node, gram.node,
+    ...views.map((each) => each.node),
     make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
   el.sonimatch = { sound: () => sound, theta: () => theta, synth };
   update();

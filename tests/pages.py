@@ -1,0 +1,151 @@
+"""Every page of the packed book in a browser, from the disk and from a server: `make pages`.
+
+The archive is unpacked elsewhere, and each page opened in a fresh profile; a request beyond the disk and this machine
+and a word in the console fail (`visit` in conftest.py). What is measured on the way goes into build/pages.md.
+"""
+
+import functools
+import http.server
+import statistics
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ARCHIVE = ROOT / "build" / "sonimatch-book.zip"
+PAGES = sorted(
+    name.removeprefix("sonimatch-book/")
+    for name in zipfile.ZipFile(ARCHIVE).namelist()
+    if name.endswith(".html") and "/_static/" not in name
+)
+ELEMENT = "div.sonimatch[data-element]"
+READY = f"[...document.querySelectorAll('{ELEMENT}')].every(each => each.dataset.ready)"
+STATE = """each => JSON.stringify([each.innerText, Object.values(each.lastElementChild.dataset),
+    [...each.querySelectorAll('input, select')].map(input => [input.value, input.checked])])"""
+PAINTS = """async (slider) => {
+    const spent = [], frame = () => new Promise((next) => requestAnimationFrame((begin) => next(performance.now() - begin)));
+    for (let k = 0; k < 20; k++) {
+        slider.value = slider.max * (0.2 + 0.03 * k);
+        const begin = performance.now();
+        slider.dispatchEvent(new Event("input", { bubbles: true }));
+        const handled = performance.now() - begin;
+        spent.push(handled + await frame() + await frame() + await frame());
+    }
+    return spent;
+}"""  # what runs in a frame before us is part of it; a change is drawn within three frames
+
+
+@pytest.fixture(scope="module")
+def report():
+    """Rows of measurements, written when all pages have been seen."""
+    rows: list[tuple] = []
+    yield rows
+    head = "| page | element | usable after (ms) | a drag repaints in (ms, median) | at most |\n|---|---|---:|---:|---:|\n"
+    lines = ("| " + " | ".join(map(str, row)) + " |\n" for row in sorted(rows))
+    (ROOT / "build" / "pages.md").write_text(head + "".join(lines), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        archive.extractall(folder)
+    return folder / "sonimatch-book"
+
+
+@pytest.fixture(scope="module")
+def server(book):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=book)) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+
+
+def loaded(page):
+    page.wait_for_function(READY)
+    page.wait_for_function("!document.querySelector('.math') || document.querySelector('mjx-container')")
+    return page
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_from_a_server_and_narrow(visit, server, name):
+    page = loaded(visit(f"{server}/{name}", 390, dark=True))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def changed(page, element, act) -> None:
+    """Do something, and see that the element is another after it."""
+    before = element.evaluate(STATE)
+    act()
+    page.wait_for_function(f"([each, before]) => ({STATE})(each) !== before", arg=[element.element_handle(), before])
+
+
+def move(page, element) -> list[float]:
+    """Move an element by keyboard and by mouse, and play it; the times of its repaints in milliseconds."""
+    slider = element.locator("input[type=range]:not([aria-label=volume])").first
+    if not slider.count():  # a listening test, a ranking bench
+        control = element.locator("select, button:not([disabled])").first
+        if control.evaluate("each => each.tagName") == "SELECT":
+            changed(page, element, lambda: control.press("ArrowDown"))
+        else:
+            changed(page, element, lambda: control.press("Enter"))
+        return []
+    changed(page, element, lambda: slider.press("ArrowRight"))
+    box = slider.bounding_box()
+    changed(page, element, lambda: page.mouse.click(box["x"] + 0.63 * box["width"], box["y"] + box["height"] / 2))
+    if element.get_attribute("data-element") not in ("SynthPlayer", "Replay", "RankingBench"):
+        canvas = element.locator("canvas").first
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in ((0.45, 0.4), (0.7, 0.6))]
+
+        def drag():
+            page.mouse.move(*at[0])
+            page.mouse.down()
+            page.mouse.move(*at[1], steps=4)
+            page.mouse.up()
+
+        changed(page, element, drag)
+    assert page.evaluate("sonimatch.sound.playing") is None, "nothing sounds before somebody asks"
+    play = element.locator(".sonimatch-transport button")
+    if play.count():
+        assert element.evaluate("each => sonimatch.peak(each.lastElementChild.sonimatch.sound())") > 1e-4
+        play.first.click()
+        page.wait_for_function("sonimatch.sound.playing !== null")
+        page.evaluate("sonimatch.sound.stop()")
+    return slider.evaluate(PAINTS)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_from_the_disk(visit, book, report, name):
+    page = loaded(visit((book / name).as_uri(), 1280))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    for number in range(page.locator(ELEMENT).count()):
+        element = page.locator(ELEMENT).nth(number)
+        element.scroll_into_view_if_needed()
+        paints = move(page, element)
+        times = [f"{statistics.median(paints):.1f}", f"{max(paints):.1f}"] if paints else ["–", "–"]
+        report.append((name, element.get_attribute("data-element"), element.get_attribute("data-ready"), *times))
+
+
+def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((book / "notebooks" / "index.html").as_uri())
+    for fallback in page.locator(".sonimatch-fallback").all():
+        assert fallback.is_visible()
+        assert fallback.locator("img").get_attribute("alt") == fallback.locator("p").inner_text()
+    assert page.locator(".sonimatch-fallback").count() == 2
+    context.close()
+
+
+def test_the_search_finds_without_a_network(visit, book):
+    page = visit((book / "search.html").as_uri() + "?q=tremolo")
+    page.wait_for_selector("#search-results li a")
