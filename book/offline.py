@@ -1,6 +1,7 @@
-"""A Sphinx extension: pages without the scripts that would ask the network for a kernel.
+"""A Sphinx extension: pages without what only a kernel could use.
 
-The theme brings those of Thebe, some of them twice, which every browser reports as an error.
+That is Thebe, which the theme brings, some of it twice, and which would come from the network, and the state of
+widgets, for our elements carry their own.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 
-def leave_out_thebe(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Take Thebe's scripts and styles out of a page's head."""
+def leave_out(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Take such scripts and styles out of a page's head."""
     for kind in ("script_files", "css_files"):
-        context[kind] = [file for file in context[kind] if "thebe" not in str(file).lower()]
+        files = ((file, str(file).lower()) for file in context[kind])
+        context[kind] = [file for file, text in files if "thebe" not in text and "widget-state" not in text]
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.connect("html-page-context", leave_out_thebe)
+    app.connect("html-page-context", leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
