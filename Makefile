@@ -17,8 +17,6 @@ MATHJAX := .tools/$(MATHJAX_PACKAGE)/sphinx-mathjax-offline/static/mathjax/tex-s
 ENV     := .venv/.stamp
 HTML    := build/html/index.html
 
-JS       := sonimatch/widgets/js
-
 NAMES    := $(basename $(notdir $(wildcard notebooks/*.md)))
 EXECUTED := $(NAMES:%=build/book/notebooks/%.ipynb)
 
@@ -121,9 +119,8 @@ build/book/.assembled: $(EXECUTED) build/pages.sum $(MATHJAX)
 	@cp -R book build/book/book && rm -rf build/book/book/_static build/book/book/*.py
 	@$(BIN)/python book/times.py _toc.yml build/book/notebooks > build/book/book/times.md
 	@cp -R book/_static/. build/book/_static/
-	@cat $(JS)/engine.js $(filter-out %/engine.js %/page.js,$(sort $(wildcard $(JS)/*.js))) $(JS)/page.js \
-	    > build/book/_static/elements.js
-	@cp $(JS)/elements.css build/book/_static/
+	@$(BIN)/python -c "from sonimatch.widgets import element; print(element.page_script())" > build/book/_static/elements.js
+	@cp sonimatch/widgets/js/elements.css build/book/_static/
 	@cp _config.yml _toc.yml book/offline.py build/book/
 	@mkdir -p build/book/_extra/_static/mathjax && cp $(MATHJAX) build/book/_extra/_static/mathjax/
 	@touch $@

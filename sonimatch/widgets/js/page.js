@@ -23,5 +23,5 @@
       );
     }
   };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
+  if (document.readyState === "loading") document.addEventListener("readystatechange", start, { once: true }); else start();  // before deferred scripts
 })();
