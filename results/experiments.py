@@ -73,7 +73,9 @@ optimizers = [
 ]
 bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SUBSET)
 
-EXPERIMENTS: tuple[Experiment, ...] = (*PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers
+)  # fmt: skip
 
 
 def main(names: list[str]) -> None:

@@ -25,7 +25,8 @@ READY = f"[...document.querySelectorAll('{ELEMENT}')].every(each => each.dataset
 STATE = """each => JSON.stringify([each.innerText, Object.values(each.lastElementChild.dataset),
     [...each.querySelectorAll('input, select')].map(input => [input.value, input.checked])])"""
 PAINTS = """async (slider) => {
-    const spent = [], frame = () => new Promise((next) => requestAnimationFrame((begin) => next(performance.now() - begin)));
+    const spent = [];
+    const frame = () => new Promise((next) => requestAnimationFrame((begin) => next(performance.now() - begin)));
     for (let k = 0; k < 20; k++) {
         slider.value = slider.max * (0.2 + 0.03 * k);
         const begin = performance.now();
@@ -42,9 +43,9 @@ def report():
     """Rows of measurements, written when all pages have been seen."""
     rows: list[tuple] = []
     yield rows
-    head = "| page | element | usable after (ms) | a drag repaints in (ms, median) | at most |\n|---|---|---:|---:|---:|\n"
-    lines = ("| " + " | ".join(map(str, row)) + " |\n" for row in sorted(rows))
-    (ROOT / "build" / "pages.md").write_text(head + "".join(lines), encoding="utf-8")
+    head = [("page", "element", "usable after (ms)", "a drag repaints in (ms, median)", "at most"), ["---"] * 5]
+    lines = (f"| {' | '.join(row)} |\n" for row in head + sorted(rows))
+    (ROOT / "build" / "pages.md").write_text("".join(lines), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

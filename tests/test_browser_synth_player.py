@@ -57,6 +57,14 @@ def test_the_address_remembers_the_setting(page):
     assert "bp_noise=" in there.evaluate("location.hash")
 
 
+def test_twins_have_addresses_of_their_own(page):
+    there = page(SynthPlayer(bp_noise), SynthPlayer(bp_noise, views=["spectrum"]), fragment="bp_noise-2=700,60")
+    every = "[...document.querySelectorAll('div.sonimatch > div')].map(each => each.sonimatch.theta())"
+    for theta, setting in zip(there.evaluate(every), ({}, {"lp_cut": 700, "hp_cut": 60}), strict=True):
+        np.testing.assert_allclose(theta, bp_noise.space.theta(setting), rtol=1e-4)
+    assert there.locator("div.sonimatch").nth(1).locator("canvas").count() == 1
+
+
 @pytest.mark.parametrize("width", [390, 1000])
 def test_it_fits(page, width):
     there = page(SynthPlayer(bp_noise), width=width)

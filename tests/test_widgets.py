@@ -52,6 +52,8 @@ def test_the_player_has_the_sound_of_its_setting(synth):
 def test_the_player_refuses_what_it_cannot_play():
     with pytest.raises(ValueError, match="lp_cut = 5 is out of range: 50 to 1000 Hz"):
         SynthPlayer(bp_noise, lp_cut=5)
+    with pytest.raises(ValueError, match="no picture 'phase' \\(there are: waveform, spectrum, spectrogram\\)"):
+        SynthPlayer(bp_noise, views=["phase"])
     with pytest.raises(ValueError, match=r"target must have shape \(44100,\) for bp_noise, not \(3,\)"):
         SynthPlayer(bp_noise, target=np.zeros(3))
 

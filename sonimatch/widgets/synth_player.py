@@ -12,7 +12,6 @@ from sonimatch.faust import FaustSynth
 from sonimatch.plots import Figure, sounds_figure
 from sonimatch.widgets.element import Element, compact, program, settings_text, start
 
-
 _VIEWS = ("waveform", "spectrum", "spectrogram")
 
 
@@ -21,8 +20,8 @@ class SynthPlayer(Element):
 
     The sound is computed where it is heard, by the WebAssembly of the same program. `values` are the physical values
     to begin with; parameters that are not named start at their default. `target` stands beside it for an A/B
-    comparison: physical values, or audio `[num_samples]`. `views` names the pictures to show. With a kernel `theta`, in the unit cube, follows the
-    sliders, and moves them.
+    comparison: physical values, or audio `[num_samples]`. `views` names the pictures to show. With a kernel `theta`,
+    in the unit cube, follows the sliders, and moves them.
     Raises ValueError for an unknown name or picture, a value out of range, or a target of another length.
     Shown in notebooks/bp_noise.md.
     """
