@@ -76,7 +76,7 @@ def draw(study: Study, per_pair: int = 40, seed: int = 0) -> Key:
     """A random sample of `per_pair` trials of each synth and loss, each pair by itself, with random ids.
 
     Whoever has the study, the seed and this function has the key: it blinds, it does not lock.
-    Raises ListeningError when there are fewer trials.
+    Raises ListeningError when there are fewer trials. Shown in notebooks/listening.md.
     """
     rng, items = np.random.default_rng(seed), []
     for (synth, loss), trials in study.trials.items():
@@ -92,7 +92,8 @@ def draw(study: Study, per_pair: int = 40, seed: int = 0) -> Key:
 def level(target: ArrayLike, match: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Both sounds `[samples]` at the root mean square `RMS`; at less, and both alike, where a peak would exceed `PEAK`.
 
-    So nobody scores the volume. Silence stays silent, and samples that are not finite become 0.
+    So nobody scores the volume. Silence stays silent, and samples that are not finite become 0. Shown in
+    notebooks/listening.md.
     """
     sounds = [np.nan_to_num(np.asarray(x, float), nan=0.0, posinf=0.0, neginf=0.0) for x in (target, match)]
     sounds = [x if audio.is_silent(x) else x * (RMS / np.sqrt(np.mean(x**2))) for x in sounds]
@@ -117,7 +118,7 @@ def build(
     of their pair: 16-bit FLAC, some 50 kB a second, or Opus, 9 kB, which alters them a little and which older versions
     of Safari do not play. `experiment`: that of the study, when its programs are not of the package.
     Raises ListeningError when the folder has the key of another test, and StudyError for a study that cannot be run
-    again.
+    again. Shown in notebooks/listening.md.
     """
     key, folder = draw(study, per_pair, seed), Path(folder)
     experiment = experiment or experiment_of(study.settings)
@@ -189,6 +190,7 @@ def analyse(ratings: Sequence[Ratings], key: Key) -> Analysis:
     right for two raters who heard the same sounds (see `stats.kruskal_wallis`). No agreement is stated for one rater.
 
     Raises ListeningError for ratings of another test, two files of one rater, or pairs that the key does not know.
+    Shown in notebooks/listening.md.
     """
     if not ratings:
         raise ListeningError("there are no ratings")

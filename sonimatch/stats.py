@@ -98,12 +98,13 @@ def kruskal_wallis(groups: Sequence[ArrayLike]) -> KruskalWallis:
     H = 0 and p = 1. Assumes independent values, within and between groups; p is asymptotic, for some 5 values per
     group or more. A small p says that some group tends to be larger, not which, nor by how much.
 
-    Warning: pooling two raters of the same sounds counts each sound twice. Were they to agree always, H would
-    about double. Average the raters per sound first. Nor are bootstrapped means values: any H can be had from them.
+    Warning: pooling two raters of the same sounds counts each sound twice: where they correlate by ρ, H is about
+    1 + ρ times too large. Average the raters per sound first. Nor are bootstrapped means values: any H can be had
+    from them.
 
     Raises ValueError for fewer than two groups, an empty one, or values that are not finite. Source:
     W. H. Kruskal and W. A. Wallis, "Use of ranks in one-criterion variance analysis", 1952. Shown in
-    notebooks/ranking.md.
+    notebooks/ranking.md and notebooks/listening.md.
     """
     samples = [_finite("group", group, (1,)) for group in groups]
     if len(samples) < 2:
@@ -250,7 +251,7 @@ def spearman(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> Agreement:
 
     Raises ValueError for fewer than four pairs, lengths that differ, values that are not finite, or a constant
     side. Source: D. G. Bonett and T. A. Wright, "Sample size requirements for estimating Pearson, Kendall and
-    Spearman correlations", 2000. Shown in notebooks/ranking.md.
+    Spearman correlations", 2000. Shown in notebooks/listening.md.
     """
     a, b = _pairs(a, b, least=4)
     if np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -273,7 +274,7 @@ def kendall_w(scores: ArrayLike, confidence: float = 0.95, resamples: int = 2000
 
     Raises ValueError for fewer than two items or raters, values that are not finite, or raters who are all
     constant. Source: M. G. Kendall and B. Babington Smith, "The problem of m rankings", 1939. Shown in
-    notebooks/ranking.md.
+    notebooks/ranking.md and notebooks/listening.md.
     """
 
     def W(scores: np.ndarray) -> float:
@@ -298,7 +299,7 @@ def icc3(scores: ArrayLike, confidence: float = 0.95) -> Agreement:
 
     Raises ValueError for fewer than two items or raters, values that are not finite, or raters who are all
     constant. Source: P. E. Shrout and J. L. Fleiss, "Intraclass correlations", 1979; K. O. McGraw and S. P. Wong,
-    "Forming inferences about some intraclass correlation coefficients", 1996. Shown in notebooks/ranking.md.
+    "Forming inferences about some intraclass correlation coefficients", 1996. Shown in notebooks/listening.md.
     """
     scores = _ratings(scores)
     n, m = scores.shape

@@ -180,7 +180,12 @@ def test_at_the_end_the_key_can_be_opened(page, element):
         there.keyboard.press("3")
     there.get_by_role("button", name="Which was which?").click()
     there.get_by_role("table", name="Mean score and rank").wait_for()
-    assert there.get_by_role("row").filter(has_text="SIMSE_Spec").count() == 2
+    assert there.get_by_role("row").filter(has_text="SIMSE_Spec").count() == 4
+    rows = there.get_by_role("table", name="What each pair was").get_by_role("row").all_inner_texts()
+    items = [element.key.items[name] for name in there.evaluate(f"{ELEMENT}.sonimatch.order()")]
+    assert [row.split("\t") for row in rows[1:]] == [
+        [str(pair), item.synth, item.loss, str(item.trial), "3"] for pair, item in enumerate(items, 1)
+    ]
 
 
 def test_the_raters_folder_works_from_the_disk(visit, built):

@@ -22,12 +22,13 @@ class ListeningTest(Element):
 
     The sounds are computed where they are heard, at one level. The order is random and everybody's own; scores are kept
     in the browser, saved as JSON or CSV, and the files of several raters are compared in the page: agreement, tests and
-    ranks, as `listening.analyse` has them. When every pair is scored the key can be opened. With a kernel `ratings`
-    are the scores so far, by the id of the pair, and `key` tells what a pair is.
+    ranks, as `listening.analyse` has them, but no ICC. When every pair is scored the key can be opened: what each pair
+    was, and mean and rank of the losses. With a kernel `ratings` are the scores so far, by the id of the pair, and
+    `key` tells what a pair is.
     `experiment`: that of the study, when its programs are not of the package. For a folder that is sent to raters,
     without the key in it, see `listening.build`.
     Raises ValueError for a study whose targets have noise of their own, which a page cannot make, ListeningError for
-    more trials than there are, and StudyError for a study whose parts have changed.
+    more trials than there are, and StudyError for a study whose parts have changed. Shown in notebooks/listening.md.
     """
 
     script = "listening_test.js"
@@ -116,7 +117,7 @@ The scores stay in this browser until you save the file; send that file back.</p
 def rater_page(key: Key, kind: str = "flac") -> str:
     """The page of a test for its raters, whole, for a folder with the sounds; it has the ids of the pairs, no more.
 
-    `kind` is how the names of the sounds end.
+    `kind` is how the names of the sounds end. Shown in notebooks/listening.md.
     """
     data = {"id": key.test, "ids": sorted(key.items), "folder": "sounds", "kind": kind} | _levels()
     names = ("engine.js", *ListeningTest.shared, ListeningTest.script, "page.js")

@@ -207,6 +207,8 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   });
   const reveal = button("Which was which?", () => {
     present([{ test: data.id, rater: state.rater || "you", scores: new Map(Object.entries(state.ratings).map(([id, { score }]) => [id, score])) }], data.key);
+    const was = order.map((id, i) => { const { synth, loss, trial } = data.key.items[id]; return [i + 1, synth, loss, String(trial), state.ratings[id].score]; });
+    results.prepend(table("What each pair was", ["pair", "synth", "loss", "trial", "score"], was));
     compare.open = true;
   });
 
