@@ -68,7 +68,7 @@ def test_every_step_has_its_numbers_and_its_sound(page, replay):
 
 def test_a_click_on_a_curve_goes_there_and_the_shorter_search_rests(page, replay):
     there = page(replay)
-    box = there.get_by_label("gradient norm over the steps").bounding_box()
+    box = there.get_by_label("gradient, scaled over the steps").bounding_box()
     there.mouse.click(box["x"] + box["width"] - 10, box["y"] + 40)
     is_at(there, 20)
     there.get_by_label("hear SIMSE_Spec").check()
@@ -77,6 +77,19 @@ def test_a_click_on_a_curve_goes_there_and_the_shorter_search_rests(page, replay
     assert "out of range" in there.locator(".sonimatch-numbers").inner_text()
     there.mouse.click(box["x"] + 46, box["y"] + 40)
     is_at(there, 0)
+
+
+def test_a_loss_of_larger_numbers_does_not_hide_the_gradients_of_the_others(page):
+    code = """(node) => new Promise((done) => {
+      requestAnimationFrame(() => requestAnimationFrame(() => done(node.toDataURL())));
+    })"""
+    other, pictures = PATHS["SIMSE_Spec"], []
+    for factor in (np.float32(1), np.float32(2**30), 1 / other.grad_norm):
+        paths = {**PATHS, "SIMSE_Spec": Trajectory(other.theta, other.value, other.grad_norm * factor)}
+        there = page(Replay(noise_am, paths, TARGET))
+        pictures.append(there.get_by_label("gradient, scaled over the steps").evaluate(code))
+    assert pictures[0] == pictures[1]
+    assert pictures[0] != pictures[2], "another course is another picture"
 
 
 @pytest.mark.parametrize("calm", [False, True])

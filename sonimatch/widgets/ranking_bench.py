@@ -26,6 +26,7 @@ class RankingBench(Element):
     begin with, of `record`, `synth`, `metric` ("P_loss", "MSS"), `shown` ("means", "trials") and `test` ("np", "p").
     With a kernel the trait `choice`, with the number of `trials` in it, follows the hand and moves it.
     Raises ValueError for no study, fewer than two trials, a choice that there is not, and pairs without a finite score.
+    Shown in notebooks/ranking.md.
     """
 
     script = "ranking_bench.js"
@@ -45,7 +46,7 @@ class RankingBench(Element):
             if value not in legal.get(field, ()):
                 raise ValueError(f"{field} = {value!r} is no choice; there are {legal.get(field, tuple(legal))}")
         whole = {field: values[0] for field, values in legal.items()} | choice | {"trials": record["trials"]}
-        data = {"id": "ranking", "metrics": _METRICS, "records": records, "choice": whole}
+        data = {"id": "ranking", "metrics": _METRICS, "records": records}
         super().__init__(data=data | {"colors": {"losses": COLORS, "ranks": RANKS}}, choice=whole)
 
     def _record(self, study: Study) -> dict[str, Any]:

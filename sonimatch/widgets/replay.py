@@ -85,7 +85,7 @@ class Replay(Element):
     With a kernel `step` (0 to `last`), `trial` (the name of the one that is heard) and `theta` (where it is) follow
     the hand and move it; a `step` that is not kept becomes the one before, a `theta` the nearest of the path.
     Raises ValueError for no trial, wrong shapes, paths that are not finite, landscapes that do not fit, `every < 1`,
-    and a target that the synth does not have. Shown in notebooks/one_match.md.
+    and a target that the synth does not have. Shown in notebooks/one_match.md and notebooks/experiment.md.
     """
 
     shared = ("maps.js",)

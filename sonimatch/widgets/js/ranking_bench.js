@@ -15,7 +15,7 @@ sonimatch.elements.RankingBench = async (model, el) => {
     return { ...found, trials: sonimatch.clamp(Math.round(wanted.trials) || 0, LEAST, data.records[found.record].trials) };
   };
   const shared = sonimatch.recall(data.id);
-  let choice = settle(model.get("choice") || data.choice), found = null;
+  let choice = settle(model.get("choice")), found = null;
   if (shared && shared.length === FIELDS.length + 1) {
     const wanted = { trials: shared[FIELDS.length] };
     FIELDS.forEach((field, i) => { wanted[field] = Object.keys(legal[field]({ ...wanted }))[shared[i]]; if (wanted[field] === undefined) wanted[field] = choice[field]; });

@@ -64,9 +64,10 @@ sonimatch.elements.Replay = async (model, el) => {
   });
 
   // ---------------------------------------------------------------------------------------------- what it sees
+  const RIGHT = 12; // half of the last tick's text
   const panel = (label, ticks, level, goal) => {
     const view = canvas(120, `${label} over the steps`, (pen, width, height, colors) => {
-      const box = { x: LEFT, y: 6, width: width - LEFT - 8, height: height - BOTTOM - 6 };
+      const box = { x: LEFT, y: 6, width: width - LEFT - RIGHT, height: height - BOTTOM - 6 };
       const at = (s, y) => [box.x + (box.width * s) / last, box.y + box.height * (1 - sonimatch.clamp(y))];
       axes(pen, box, colors, { label: "step", ticks: sonimatch.ticks(0, last, 3) }, { label, ticks: ticks() });
       if (goal !== undefined) { pen.setLineDash([4, 3]); trace(pen, [at(0, goal), at(last, goal)], "#d62728", 1); pen.setLineDash([]); }
@@ -79,7 +80,7 @@ sonimatch.elements.Replay = async (model, el) => {
     });
     const seek = (event) => {
       const box = view.node.getBoundingClientRect();
-      go(Math.round(sonimatch.clamp((event.clientX - box.left - LEFT) / (box.width - LEFT - 8)) * last));
+      go(Math.round(sonimatch.clamp((event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT)) * last));
     };
     view.node.style.touchAction = "pan-y";
     view.node.addEventListener("pointerdown", (event) => { view.node.setPointerCapture(event.pointerId); seek(event); });
@@ -87,13 +88,15 @@ sonimatch.elements.Replay = async (model, el) => {
     return view;
   };
   const scales = new Map(trials.map((trial) => [trial, scaled(trial.value)]));
-  const norms = trials.flatMap((trial) => Array.from(trial.norm)).filter((x) => isFinite(x) && x > 0);
-  const most = norms.reduce((a, b) => Math.max(a, b), norms[0] ?? 1), least = norms.reduce((a, b) => Math.min(a, b), most);
-  const top = Math.ceil(Math.log10(most)), bottom = Math.min(top - 1, Math.max(top - 8, Math.floor(Math.log10(least))));
-  const power = (p) => [(p - bottom) / (top - bottom), `1e${p}`.replace("-", "−")];
+  /* The gradient norms in powers of ten below the largest of the search: losses have units of their own. */
+  const powers = new Map(trials.map((trial) => {
+    const known = trial.norm.filter((x) => isFinite(x) && x > 0), most = known.reduce((a, b) => Math.max(a, b), known[0] ?? 1);
+    return [trial, Array.from(trial.norm, (x) => Math.log10(Math.max(x, 1e-30) / most))];
+  }));
+  const bottom = Math.min(-1, Math.floor([...powers.values()].flat().filter((p) => p > -8).reduce((a, b) => Math.min(a, b), 0)));
   const panels = [
     panel("loss, scaled", () => [[0, "0"], [1, "1"]], (trial, k) => scales.get(trial)(trial.value[k])),
-    panel("gradient norm", () => [power(bottom), power(top)], (trial, k) => (Math.log10(Math.max(trial.norm[k], 1e-30)) - bottom) / (top - bottom)),
+    panel("gradient, scaled", () => [[0, `1e−${-bottom}`], [1, "1"]], (trial, k) => 1 - powers.get(trial)[k] / bottom),
     ...space.names.map((_, i) => panel(named(i), () => sonimatch.unitTicks(space, i, margin, 3),
       (trial, k) => (trial.theta[k][i] + margin) / (1 + 2 * margin), (target[i] + margin) / (1 + 2 * margin))),
   ];
