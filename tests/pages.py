@@ -18,7 +18,7 @@ ARCHIVE = ROOT / "build" / "sonimatch-book.zip"
 PAGES = sorted(
     name.removeprefix("sonimatch-book/")
     for name in zipfile.ZipFile(ARCHIVE).namelist()
-    if name.endswith(".html") and "/_static/" not in name
+    if name.endswith(".html") and "/_static/" not in name and name != "sonimatch-book/index.html"
 )
 ELEMENT = "div.sonimatch[data-element]"
 READY = f"[...document.querySelectorAll('{ELEMENT}')].every(each => each.dataset.ready)"
@@ -90,18 +90,19 @@ def changed(page, element, act) -> None:
 
 def move(page, element) -> list[float]:
     """Move an element by keyboard and by mouse, and play it; the times of its repaints in milliseconds."""
-    slider = element.locator("input[type=range]:not([aria-label=volume])").first
-    if not slider.count():  # a listening test, a ranking bench
-        control = element.locator("select, button:not([disabled])").first
-        if control.evaluate("each => each.tagName") == "SELECT":
-            changed(page, element, lambda: control.press("ArrowDown"))
-        else:
-            changed(page, element, lambda: control.press("Enter"))
+    kind = element.get_attribute("data-element")
+    if kind == "ListeningTest":
+        panel = element.locator(".sonimatch-panel")
+        panel.press("Space")
+        page.wait_for_function("sonimatch.sound.playing !== null")
+        page.wait_for_timeout(4000)  # both sounds and the pause between them; before that no score counts
+        changed(page, element, lambda: panel.press("4"))
         return []
+    slider = element.locator("input[type=range]:not([aria-label=volume])").first
     changed(page, element, lambda: slider.press("ArrowRight"))
     box = slider.bounding_box()
     changed(page, element, lambda: page.mouse.click(box["x"] + 0.63 * box["width"], box["y"] + box["height"] / 2))
-    if element.get_attribute("data-element") not in ("SynthPlayer", "Replay", "RankingBench"):
+    if kind in ("LandscapeScrubber", "LandscapeExplorer", "OwnDescent"):
         canvas = element.locator("canvas").first
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
@@ -145,6 +146,11 @@ def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):
         assert fallback.locator("img").get_attribute("alt") == fallback.locator("p").inner_text()
     assert page.locator(".sonimatch-fallback").count() == 2
     context.close()
+
+
+def test_the_address_of_the_book_leads_to_its_first_page(visit, book):
+    page = visit((book / "index.html").as_uri())
+    page.wait_for_url("**/notebooks/index.html")
 
 
 def test_the_search_finds_without_a_network(visit, book):

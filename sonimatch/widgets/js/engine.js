@@ -93,35 +93,50 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
 
   /* Fast Fourier transform in place, length a power of two. */
   const tables = {};
+  const table = (n) => {
+    const cos = Float64Array.from({ length: n / 2 }, (_, k) => Math.cos((2 * Math.PI * k) / n));
+    const sin = cos.map((_, k) => Math.sin((2 * Math.PI * k) / n)), place = new Uint32Array(n);
+    for (let i = 1; i < n; i++) place[i] = (place[i >> 1] >> 1) | (i & 1 ? n >> 1 : 0);
+    return { cos, sin, place };
+  };
   sonimatch.fft = (re, im) => {
-    const n = re.length, turn = (tables[n] ||= Float64Array.from({ length: n }, (_, k) => (k < n / 2 ? Math.cos((2 * Math.PI * k) / n) : Math.sin((2 * Math.PI * (k - n / 2)) / n))));
-    for (let i = 1, j = 0; i < n; i++) {
-      let bit = n >> 1;
-      for (; j & bit; bit >>= 1) j ^= bit;
-      j ^= bit;
-      if (i < j) { [re[i], re[j]] = [re[j], re[i]]; [im[i], im[j]] = [im[j], im[i]]; }
+    const n = re.length, { cos, sin, place } = (tables[n] ||= table(n));
+    for (let i = 0; i < n; i++) {
+      const j = place[i];
+      if (i < j) { const x = re[i], y = im[i]; re[i] = re[j]; im[i] = im[j]; re[j] = x; im[j] = y; }
     }
-    for (let size = 2; size <= n; size *= 2) {
-      const h = size / 2, step = n / size;
-      for (let k = 0; k < h; k++) {
-        const c = turn[k * step], s = -turn[n / 2 + k * step];
-        for (let i = k; i < n; i += size) {
-          const j = i + h, x = re[j] * c - im[j] * s, y = re[j] * s + im[j] * c;
+    for (let h = 1; h < n; h *= 2) {
+      const step = n / (2 * h);
+      for (let first = 0; first < n; first += 2 * h) {
+        for (let k = 0; k < h; k++) {
+          const i = first + k, j = i + h, c = cos[k * step], s = -sin[k * step];
+          const x = re[j] * c - im[j] * s, y = re[j] * s + im[j] * c;
           re[j] = re[i] - x; im[j] = im[i] - y; re[i] += x; im[i] += y;
         }
       }
     }
   };
-  /* Power `[frames][size / 2 + 1]` of Hann-windowed frames. */
+  /* Power `[frames][size / 2 + 1]` of Hann-windowed frames, two in one transform: one real, the other imaginary. */
   sonimatch.spectrogram = (samples, size, frames) => {
     const hann = Float64Array.from({ length: size }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / size));
-    return Array.from({ length: frames }, (_, t) => {
+    const re = new Float64Array(size), im = new Float64Array(size), power = [];
+    const cut = (part, t) => {
       const first = Math.round((t / Math.max(1, frames - 1)) * Math.max(0, samples.length - size));
-      const re = new Float64Array(size), im = new Float64Array(size);
-      for (let n = 0; n < size; n++) re[n] = (samples[first + n] || 0) * hann[n];
+      for (let n = 0; n < size; n++) part[n] = first + n < samples.length ? samples[first + n] * hann[n] : 0;
+    };
+    for (let t = 0; t < frames; t += 2) {
+      cut(re, t);
+      cut(im, Math.min(t + 1, frames - 1));
       sonimatch.fft(re, im);
-      return Float64Array.from({ length: size / 2 + 1 }, (_, k) => re[k] * re[k] + im[k] * im[k]);
-    });
+      const one = new Float64Array(size / 2 + 1), other = new Float64Array(size / 2 + 1);
+      for (let k = 0; k <= size / 2; k++) {
+        const m = k && size - k;
+        one[k] = ((re[k] + re[m]) ** 2 + (im[k] - im[m]) ** 2) / 4;
+        other[k] = ((im[k] + im[m]) ** 2 + (re[m] - re[k]) ** 2) / 4;
+      }
+      power.push(one, other);
+    }
+    return power.slice(0, frames);
   };
 
   // ------------------------------------------------------------------------------------------------ state
@@ -260,10 +275,13 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     return found;
   };
 
-  /* Colors of a value from 0 to 1 by linear interpolation between stops of matplotlib's maps: `[r, g, b, 255]`. */
-  const map = (...stops) => (x) => {
-    const at = sonimatch.clamp(x) * (stops.length - 1), i = Math.min(Math.floor(at), stops.length - 2), w = at - i;
-    return [16, 8, 0].map((s) => (1 - w) * ((stops[i] >> s) & 255) + w * ((stops[i + 1] >> s) & 255)).concat(255);
+  /* Colors of a value from 0 to 1, in 256 steps between stops of matplotlib's maps: `[r, g, b, 255]`. */
+  const map = (...stops) => {
+    const steps = Array.from({ length: 256 }, (_, n) => {
+      const at = (n / 255) * (stops.length - 1), i = Math.min(Math.floor(at), stops.length - 2), w = at - i;
+      return [16, 8, 0].map((s) => (1 - w) * ((stops[i] >> s) & 255) + w * ((stops[i + 1] >> s) & 255)).concat(255);
+    });
+    return (x) => steps[Math.round(255 * sonimatch.clamp(x))];
   };
   sonimatch.magma = map(0x000004, 0x1c1044, 0x4f127b, 0x812581, 0xb5367a, 0xe55064, 0xfb8761, 0xfec287, 0xfcfdbf);
   sonimatch.viridis = map(0x440154, 0x472d7b, 0x3b528b, 0x2c728e, 0x21918c, 0x28ae80, 0x5ec962, 0xaddc30, 0xfde725);

@@ -6,7 +6,7 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   let theta = shared && shared.length === space.names.length ? sonimatch.toUnit(space, shared) : model.get("theta").slice();
   let sound = synth.render(theta), power = null;
   const target = data.target ? synth.render(data.target) : data.audio ? sonimatch.floats(data.audio) : null;
-  const SIZE = 2048, FRAMES = 96, LOW = 20, HIGH = synth.rate / 2;
+  const SIZE = 2048, FRAMES = 64, LOW = 20, HIGH = synth.rate / 2;
   const analyse = (samples) => sonimatch.spectrogram(samples, SIZE, FRAMES);
   const spectrum = (frames) => frames.reduce((sum, frame) => frame.map((x, k) => sum[k] + x), new Float64Array(SIZE / 2 + 1));
   const targetSpectrum = target && spectrum(analyse(target)), top = target ? sonimatch.peak(target) : 0;
