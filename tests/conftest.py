@@ -42,10 +42,15 @@ def visit(browser):
                 complaints.append(f"asks for {route.request.url}")
                 route.abort()
 
+        def talk(socket):
+            if not socket.url.startswith(("ws://127.0.0.1", "ws://localhost")):
+                complaints.append(f"talks to {socket.url}")
+
         context.route("**/*", allow)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("websocket", talk)
         page.goto(address)
         return page
 

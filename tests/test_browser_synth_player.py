@@ -65,6 +65,21 @@ def test_twins_have_addresses_of_their_own(page):
     assert there.locator("div.sonimatch").nth(1).locator("canvas").count() == 1
 
 
+def test_a_hidden_target_is_heard_and_not_told(page):
+    secret = {"lp_cut": 313.25, "hp_cut": 77.5}
+    player = SynthPlayer(bp_noise, target=secret, id="by-ear", lp_cut=1000, hp_cut=1)
+    there = page(SynthPlayer(bp_noise), player, fragment="by-ear=900,2")
+    panel = there.locator(".sonimatch-panel").nth(1)
+    text = panel.inner_text() + panel.aria_snapshot() + player.sentence()
+    assert "lp_cut 900 Hz, hp_cut 2 Hz" in text
+    assert not any(f"{value:.3g}" in text for value in secret.values())
+    panel.get_by_role("button", name="target").click()
+    there.wait_for_function("sonimatch.sound.playing !== null")
+    panel.get_by_label("hp_cut", exact=True).press("ArrowRight")
+    there.wait_for_function("location.hash.includes('by-ear=900,')")
+    assert "bp_noise=" not in there.evaluate("location.hash"), "each player has its own place in the address"
+
+
 @pytest.mark.parametrize("width", [390, 1000])
 def test_it_fits(page, width):
     there = page(SynthPlayer(bp_noise), width=width)

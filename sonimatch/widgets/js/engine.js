@@ -58,7 +58,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   /* One context and one voice for the page; it starts with the first gesture, and a peak never exceeds 0.7. */
   const PEAK = 0.7;
   let context = null, gain = null, voice = null, volume = 0.8;
-  sonimatch.sound = {
+  sonimatch.sound ||= { // of all scripts that a kernel sends, the first has the sound
     get volume() { return volume; },
     set volume(x) { volume = x; if (gain) gain.gain.setTargetAtTime(x, context.currentTime, 0.01); },
     get playing() { return voice ? voice.owner : null; },
@@ -140,12 +140,14 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   };
 
   // ------------------------------------------------------------------------------------------------ state
-  /* The setting of every element in the fragment of the address: `#bp_noise=300,40&...`, physical values. */
-  const fragment = () => new URLSearchParams(location.hash.slice(1));
+  /* The setting of every element in the fragment of the address: `#bp_noise=300,40&...`, physical values. Only in a page,
+     which says that it is one: with a kernel an element begins where Python says, and the address is not ours. */
+  const fragment = () => new URLSearchParams(sonimatch.page ? location.hash.slice(1) : "");
   sonimatch.recall = (id) => { const text = fragment().get(id); return text === null ? null : text.split(",").map(Number); };
   let waiting = null;
   const wanted = {};
   sonimatch.remember = (id, values) => {
+    if (!sonimatch.page) return;
     wanted[id] = values.map((x) => Number(x.toPrecision(5))).join(",");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
@@ -250,7 +252,9 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     };
     const repaint = () => { if (!waiting) { waiting = true; requestAnimationFrame(paint); } };
     new ResizeObserver(repaint).observe(node);
-    new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
+    const themes = new MutationObserver(repaint); // of the book, and of JupyterLab
+    themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
+    themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
     return { node, repaint };
   };
   sonimatch.LEFT = 44; sonimatch.BOTTOM = 30;
@@ -287,9 +291,19 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   sonimatch.viridis = map(0x440154, 0x472d7b, 0x3b528b, 0x2c728e, 0x21918c, 0x28ae80, 0x5ec962, 0xaddc30, 0xfde725);
 
   // ------------------------------------------------------------------------------------------------ page and kernel
-  /* What anywidget calls. */
-  sonimatch.live = (name) => ({ model, el }) => {
+  /* What anywidget calls for a view; it calls what comes back at the end. In JupyterLab the keys are the element's own but
+     for those that run a cell or go with Ctrl: shortcuts of one letter would change the cell around it, or delete it. */
+  sonimatch.live = (name) => async ({ model, el }) => {
+    const keys = ({ target, key, ctrlKey, metaKey, shiftKey, altKey }) => {
+      const theirs = ctrlKey || metaKey || (key === "Enter" && (shiftKey || altKey));
+      if (el.contains(target)) target.toggleAttribute("data-lm-suppress-shortcuts", !theirs);
+    };
+    window.addEventListener("keydown", keys, true);
     el.classList.add("sonimatch");
-    return sonimatch.elements[name](model, el);
+    await sonimatch.elements[name](model, el);
+    return () => {
+      window.removeEventListener("keydown", keys, true);
+      if (sonimatch.sound.playing === el) sonimatch.sound.stop();
+    };
   };
 })();

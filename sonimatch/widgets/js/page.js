@@ -1,5 +1,6 @@
 /* A page without a kernel: every element finds its data beside it, and keeps its traits to itself. */
 (() => {
+  sonimatch.page = true;
   const model = (traits) => {
     const listeners = {};
     return {
