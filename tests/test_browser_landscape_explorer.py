@@ -89,6 +89,16 @@ def test_a_drag_is_quick(page, explorer, record_property):
     print(f"a drag repaints in {np.median(times):.2f} ms, at most {max(times):.2f} ms")
 
 
+def test_a_slope_that_is_rounding_has_no_angle(page):
+    """At the right rhythm SIMSE_Spec is level whatever the volume, and its gradient of the size of rounding."""
+    losses, goal = [L1_Spec(), SIMSE_Spec()], {"amp": 2, "modulator": 2.4}
+    there = page(LandscapeExplorer(noise_am, losses, goal, num=6, theta=[0.8, 0.6], progress=False))
+    assert max(map(abs, shown(there)[2]["SIMSE_Spec"])) < 1e-4
+    rows = [there.get_by_role("row").filter(has_text=name).inner_text() for name in NAMES]
+    assert rows[0].endswith("°")
+    assert rows[1].endswith("–")
+
+
 @pytest.mark.parametrize(("width", "columns"), [(390, 2), (1000, 2)])
 def test_it_fits(page, explorer, width, columns):
     there = page(explorer, width=width)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sonimatch import L1_Spec, SIMSE_Spec, hp_noise
+from sonimatch import L1_Spec, SIMSE_Spec, hp_noise, noise_am
 from sonimatch.widgets.landscape_scrubber import LandscapeScrubber, interpolate, place_of
 
 ELEMENT = "document.querySelector('div.sonimatch > div')"
@@ -103,6 +103,17 @@ def test_the_raw_curves_are_there_and_a_drag_is_quick(page, scrubber, record_pro
     record_property("paint_ms", times)
     print(f"a drag repaints in {np.median(times):.2f} ms, at most {max(times):.2f} ms")
     assert there.get_by_role("row").filter(has_text="L1_Spec").inner_text().endswith("→ target")
+
+
+def test_a_slope_that_is_rounding_leads_nowhere(page):
+    """For SIMSE_Spec a volume does not exist: its gradient is of the size of rounding, and has a sign all the same."""
+    losses, goal = [L1_Spec(), SIMSE_Spec()], {"amp": 2, "modulator": 2}
+    deaf = LandscapeScrubber(noise_am, losses, goal, "amp", num=6, targets=0, theta=[0.6, 0.5], progress=False)
+    there = page(deaf)
+    assert abs(shown(there)["gradient"]["SIMSE_Spec"]) < 1e-4
+    rows = [there.get_by_role("row").filter(has_text=name).inner_text() for name in NAMES]
+    assert rows[0].endswith("← target")
+    assert rows[1].endswith("–")
 
 
 @pytest.mark.parametrize("width", [390, 1000])

@@ -3,10 +3,12 @@
 import base64
 import json
 import re
+from io import BytesIO
 
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from sonimatch import SYNTHS, bp_noise, plots
 from sonimatch.widgets import Players, SynthPlayer
@@ -103,3 +105,13 @@ def test_landscape_curves_are_scaled_and_the_target_marked():
     assert (curve.get_ydata().min(), curve.get_ydata().max()) == (0.0, 1.0)
     assert curve.get_color() == plots.COLORS["L1_Spec"]
     assert list(target.get_xdata()) == [4.0, 4.0]
+
+
+def test_a_picture_keeps_the_colours_of_the_losses():
+    image = np.random.default_rng(0).random((21, 21))
+    axis = np.arange(21)
+    figure = plots.heatmaps_figure({"SIMSE_Spec": image}, ("x", axis), ("y", axis), (10, 10))
+    pixels = {color for _, color in Image.open(BytesIO(figure._repr_png_())).convert("RGB").getcolors(1 << 20)}
+    for color in (plots.COLORS["SIMSE_Spec"], "#D62728"):
+        wanted = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+        assert min(sum(abs(a - b) for a, b in zip(pixel, wanted, strict=True)) for pixel in pixels) < 12

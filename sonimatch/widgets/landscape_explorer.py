@@ -30,18 +30,19 @@ class LandscapeExplorer(LandscapeElement):
     """The losses over two parameters of `synth` as maps side by side, and one point that moves on all of them.
 
     At the point: the value and the gradient of every loss, per unit of the cube, the angle between downhill and the
-    way to the target, and the sound. The maps have `num` even steps along each parameter; between them values and
-    gradients are interpolated linearly.
+    way to the target (where the slope is more than rounding), and the sound. The maps have `num` even steps along each
+    parameter; between them values and gradients are interpolated linearly.
 
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only.
     `parameters` names two (default: both). `theta [P]`, in the unit cube, is where the point begins and where the
     other parameters stay (default: the target's, with the point at the defaults of the program).
     `landscapes`, `{name of a loss: Landscape}` over the same square, spares the computation; then they are what is
-    shown, and the other parameters stay where they have them.
+    shown, and the other parameters stay where they have them. `id` names the element in the address, where a page has
+    several of one synth.
 
     With a kernel `theta`, in the unit cube, and `value` follow the hand, and `theta` moves it.
     Raises ValueError unless two parameters are free, for losses that share a name or work at another sample rate, and
-    for a target or landscapes that do not fit. Shown in notebooks/one_match.md.
+    for a target or landscapes that do not fit. Shown in notebooks/landscapes_2d.md.
     """
 
     script = "landscape_explorer.js"
@@ -56,6 +57,7 @@ class LandscapeExplorer(LandscapeElement):
         *,
         parameters: Sequence[str] | None = None,
         theta: ArrayLike | None = None,
+        id: str | None = None,
         progress: bool = True,
     ) -> None:
         names = synth.space.names
@@ -78,7 +80,7 @@ class LandscapeExplorer(LandscapeElement):
         self.landscapes = dict(landscapes)
         num, begin = self._check(names, begin)
         data: dict[str, Any] = {
-            "id": f"explore-{synth.name}",
+            "id": id or f"explore-{synth.name}",
             "program": program(synth),
             "parameters": self._at,
             "num": num,

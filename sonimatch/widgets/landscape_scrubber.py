@@ -82,19 +82,22 @@ class LandscapeElement(Element):
 class LandscapeScrubber(LandscapeElement):
     """The losses over one parameter of `synth`, a handle that moves along them, and a target that moves too.
 
-    At the handle: the value and the gradient of every loss, per unit of the cube, and the sound. The curves have `num`
-    even steps and one more where the target begins; between them values and gradients are interpolated linearly.
+    At the handle: the value and the gradient of every loss, per unit of the cube, which way is downhill (where the
+    slope is more than rounding), and the sound. The curves have `num` even steps and one more where the target begins;
+    between them values and gradients are interpolated linearly.
 
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only. It can
     be dragged to `targets` even steps of the parameter, which are among the `num`, besides where it begins;
     0 leaves it there, as it does audio. `theta [P]`, in the unit cube, is where the handle begins and where the other
-    parameters stay (default: the target's, with the handle at the default of the program).
+    parameters stay (default: the target's, with the handle at the default of the program). `id` names the element in
+    the address, where a page has several of one parameter.
 
     With a kernel `theta`, `value` and `target`, in the unit cube, follow the hand, and `theta` and `target` move it.
     `tables[loss] [targets, 2, n]` has values and gradients for the places `rows [targets]` of the target and
     `grid [n]` of the handle, in the unit cube.
     Raises ValueError for an unknown parameter, `num < 2`, `targets` that are not among the `num`, losses that share a
-    name or work at another sample rate, and a target that does not fit. Shown in notebooks/landscapes_1d.md.
+    name or work at another sample rate, and a target that does not fit. Shown in notebooks/landscapes_1d.md and
+    notebooks/losses.md.
     """
 
     script = "landscape_scrubber.js"
@@ -110,6 +113,7 @@ class LandscapeScrubber(LandscapeElement):
         targets: int = 21,
         *,
         theta: ArrayLike | None = None,
+        id: str | None = None,
         progress: bool = True,
     ) -> None:
         names = synth.space.names
@@ -136,7 +140,7 @@ class LandscapeScrubber(LandscapeElement):
             np.eye(len(names), dtype=np.float32)[self._at], progress,
         )  # fmt: skip
         data: dict[str, Any] = {
-            "id": f"scrub-{synth.name}-{parameter}",
+            "id": id or f"scrub-{synth.name}-{parameter}",
             "program": program(synth),
             "parameter": self._at,
             "grid": self.grid.tolist(),

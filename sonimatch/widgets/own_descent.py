@@ -43,7 +43,7 @@ class OwnDescent(Element):
     `momentum` m as in optax: each move adds m times the one before. With `bounded` no parameter leaves its range. A
     search has arrived when the P-loss of its last point is 0.05 or less.
     With a kernel `theta`, the start, and the settings follow the hand, and move it. Raises ValueError for another
-    number of parameters, landscapes that do not fit, and what `landscape` raises.
+    number of parameters, landscapes that do not fit, and what `landscape` raises. Shown in notebooks/landscapes_2d.md.
     """
 
     shared = ("maps.js",)

@@ -2,7 +2,12 @@
 sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const { make, canvas, axes, clamp, number, LEFT, BOTTOM } = sonimatch, data = model.get("data"), RED = "#d62728";
   const synth = await sonimatch.synth(data.program), space = synth.space, { id, num, parameters } = data, [FIRST, SECOND] = parameters;
-  const losses = data.losses.map((loss) => ({ ...loss, value: sonimatch.floats(loss.value), gradient: loss.gradient.map(sonimatch.floats) }));
+  const losses = data.losses.map((loss) => {
+    const value = sonimatch.floats(loss.value), finite = value.filter(isFinite), least = Math.min(...finite);
+    return { ...loss, value, gradient: loss.gradient.map(sonimatch.floats), least, span: Math.max(...finite) - least || 1 };
+  });
+  /* A slope that over the whole square would not change the loss by a ten-thousandth of its span is rounding. */
+  const level = (loss, gradient) => !(Math.hypot(...gradient) > 1e-4 * loss.span);
   const audio = data.audio ? sonimatch.floats(data.audio) : null, target = data.target.length ? data.target : null;
 
   // ------------------------------------------------------------------------------------------------ state
@@ -47,9 +52,8 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const inner = (width, height) => ({ x: LEFT, y: 20, width: width - LEFT - 18, height: height - BOTTOM - 20 });
 
   /* The map of a loss as a picture of one pixel a point, in which a value is at the middle of its pixel. */
-  const picture = ({ value }) => {
+  const picture = ({ value, least, span }) => {
     const node = make("canvas", { width: num, height: num }), image = new ImageData(num, num);
-    const finite = value.filter(isFinite), least = Math.min(...finite), span = Math.max(...finite) - least || 1;
     value.forEach((v, k) => {
       if (isFinite(v)) image.data.set(sonimatch.viridis((v - least) / span), 4 * ((num - 1 - (k % num)) * num + Math.floor(k / num)));
     });
@@ -70,9 +74,9 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
     const columns = Math.max(3, Math.round(box.width / 34)), lines = Math.max(3, Math.round(box.height / 34));
     pen.globalAlpha = 0.8;
     for (let i = 0; i < columns; i++) for (let j = 0; j < lines; j++) {
-      const x = (i + 0.5) / columns, y = (j + 0.5) / lines, [dx, dy] = downhill(loss.gradient.map((part) => read(part, x, y)), box), size = Math.hypot(dx, dy) || 1;
-      const [px, py] = place(box, x, y);
-      arrow(pen, px - (dx / size) * 6, py - (dy / size) * 6, dx, dy, 12);
+      const x = (i + 0.5) / columns, y = (j + 0.5) / lines, gradient = loss.gradient.map((part) => read(part, x, y));
+      const [dx, dy] = downhill(gradient, box), size = Math.hypot(dx, dy) || 1, [px, py] = place(box, x, y);
+      if (!level(loss, gradient)) arrow(pen, px - (dx / size) * 6, py - (dy / size) * 6, dx, dy, 12);
     }
     pen.globalAlpha = 1;
     if (!target) return node;
@@ -91,7 +95,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
       if (now !== key) { layer = still(loss, map, width, height, ratio, pen.font, colors); key = now; }
       const box = inner(width, height), [px, py] = place(box, theta[FIRST], theta[SECOND]), { gradient } = look()[k];
       pen.drawImage(layer, 0, 0, width, height);
-      arrow(pen, px, py, ...downhill(gradient, box), 26);
+      if (!level(loss, gradient)) arrow(pen, px, py, ...downhill(gradient, box), 26);
       pen.fillStyle = "white"; pen.strokeStyle = "black"; pen.lineWidth = 1.5;
       pen.beginPath(); pen.arc(px, py, 5, 0, 2 * Math.PI); pen.fill(); pen.stroke();
       spent += performance.now() - started;
@@ -112,7 +116,8 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
       return make("tr", {}, make("th", { scope: "row", style: { ...padding, textAlign: "left", fontWeight: "normal", whiteSpace: "nowrap" } }, swatch, loss.name), ...cells[k]);
     })));
   /* The angle between downhill and the way to the target, in the unit square. */
-  const angle = (gradient) => {
+  const angle = (loss, gradient) => {
+    if (level(loss, gradient)) return "–";
     const way = parameters.map((i) => target[i] - theta[i]), size = Math.hypot(...way) * Math.hypot(...gradient);
     return size > 0 && isFinite(size) ? `${Math.round((Math.acos(clamp(-(way[0] * gradient[0] + way[1] * gradient[1]) / size, -1, 1)) * 180) / Math.PI)}°` : "–";
   };
@@ -120,7 +125,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
     const short = (part) => number(Number(part.toPrecision(3)));
-    const words = here.map(({ value, gradient }) => [number(value), ...gradient.map(short), ...(target ? [angle(gradient)] : [])]);
+    const words = here.map(({ value, gradient }, k) => [number(value), ...gradient.map(short), ...(target ? [angle(losses[k], gradient)] : [])]);
     words.forEach((row, k) => row.forEach((text, j) => { cells[k][j].textContent = text; }));
     const said = losses.map((loss, k) => `${loss.name} ${words[k][0]}, gradient ${words[k][1]} and ${words[k][2]}${target ? `, ${words[k][3]} off the target` : ""}`);
     numbers.show([sonimatch.setting(space, theta), ...said].join("; "));

@@ -34,6 +34,8 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
     Object.assign(loss, { least: finite.length ? least : 0, span: most > least ? most - least : 1 });
   });
   measure();
+  /* A slope that over the whole range would not change the loss by a ten-thousandth of its span is rounding. */
+  const level = (gradient, span) => !isFinite(gradient) || Math.abs(gradient) <= 1e-4 * span;
 
   // ------------------------------------------------------------------------------------------------ drawing
   const ticks = (count) => {
@@ -108,7 +110,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
       shown.forEach((loss) => {
         const { value, gradient } = here[losses.indexOf(loss)], px = box.x + x * box.width, py = bottom - ((value - loss.least) / loss.span) * box.height;
         if (!isFinite(value)) return;
-        arrow(pen, box, px, py, gradient / loss.span, loss.color);
+        if (!level(gradient, loss.span)) arrow(pen, box, px, py, gradient / loss.span, loss.color);
         pen.fillStyle = loss.color;
         pen.beginPath(); pen.arc(px, py, 4.5, 0, 2 * Math.PI); pen.fill();
       });
@@ -126,16 +128,16 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
       const head = make("th", { scope: "row", style: { textAlign: "left", fontWeight: "normal", padding: "0.1rem 0.3rem", whiteSpace: "nowrap" } }, swatch, loss.name);
       return make("tr", {}, head, ...cells[k]);
     })));
-  const downhill = (gradient) => {
-    if (!gradient || !isFinite(gradient)) return "–";
+  const downhill = (gradient, span) => {
+    if (level(gradient, span)) return "–";
     const way = gradient > 0 ? "←" : "→";
     return !aimed || rows[row] === x ? way : `${way} ${(rows[row] - x) * gradient < 0 ? "target" : "away"}`;
   };
   const numbers = sonimatch.numbers();
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
-    here.forEach(({ value, gradient }, k) => [number(value), number(gradient), downhill(gradient)].forEach((words, j) => { cells[k][j].textContent = words; }));
-    const said = losses.map((loss, k) => `${loss.name} ${number(here[k].value)}, gradient ${number(here[k].gradient)}, downhill ${downhill(here[k].gradient)}`);
+    here.forEach(({ value, gradient }, k) => [number(value), number(gradient), downhill(gradient, losses[k].span)].forEach((words, j) => { cells[k][j].textContent = words; }));
+    const said = losses.map((loss, k) => `${loss.name} ${number(here[k].value)}, gradient ${number(here[k].gradient)}, downhill ${downhill(here[k].gradient, loss.span)}`);
     numbers.show([`${name} ${text(x)}${aimed ? `, target ${text(rows[row])}` : ""}`, ...said].join("; "));
     Object.assign(el.dataset, { theta: theta().join(","), row, value: JSON.stringify(named("value")), gradient: JSON.stringify(named("gradient")) });
     begun = performance.now() - started;
