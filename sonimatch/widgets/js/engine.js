@@ -6,7 +6,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   sonimatch.floats = (text) => new Float32Array(bytes(text).buffer);
   sonimatch.clamp = (x, low = 0, high = 1) => Math.min(high, Math.max(low, x));
-  sonimatch.number = (x) => (x === null || !isFinite(x) ? "–" : String(Number(x.toPrecision(4))).replace("-", "−"));
+  sonimatch.number = (x) => (x === null || !isFinite(x) ? "–" : String(Number(x.toPrecision(4))).replace(/-/g, "−"));
 
   sonimatch.toPhysical = (space, theta) =>
     theta.map((t, i) => {
