@@ -317,7 +317,7 @@ def test_the_elements_are_live_in_jupyterlab(lab, visit):
     replay = book.element()
     book.press(replay, "step", "ArrowRight")
     book.told(replay, step=1)
-    book.click(replay, "gradient norm over the steps", 0.97)
+    book.click(replay, "gradient, scaled over the steps", 0.97)
     book.told(replay, step=20, theta=pytest.approx([0.5, 0.5]))
     book.cell(replay).get_by_label("hear SIMSE_Spec").check()
     book.told(replay, trial="SIMSE_Spec")
