@@ -96,6 +96,8 @@ def test_webassembly_equals_native_code(synth):
 def test_webassembly_knows_its_parameters():
     program = bp_noise.to_wasm()
     assert program.code.startswith(b"\0asm")
+    assert b".lib/author" in program.code, "who wrote the libraries stays"
+    assert b"faustlibraries" not in program.code, "where they lie does not"
     assert program.space == bp_noise.space
     assert len(set(program.indices)) == 2
     assert all(0 <= index < program.size for index in program.indices)
