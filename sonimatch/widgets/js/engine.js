@@ -34,11 +34,16 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     return found;
   };
 
+  /* So that an element need not wait for the other scripts of its page; some browsers refuse, and make it later. */
+  const atOnce = (Kind, later, ...given) => {
+    try { return new Kind(...given); } catch (error) { if (!(error instanceof RangeError)) throw error; return later(...given); }
+  };
   /* A compiled Faust program: `await synth(program)` gives `{space, rate, length, render(theta)}`. */
   sonimatch.synth = async (program) => {
-    const module = await WebAssembly.compile(bytes(program.wasm)), imports = {};
+    const module = await atOnce(WebAssembly.Module, WebAssembly.compile, bytes(program.wasm)), imports = {};
     for (const { module: room, name } of WebAssembly.Module.imports(module)) (imports[room] ||= {})[name] = math(name);
-    const { memory, init, setParamValue, compute } = (await WebAssembly.instantiate(module, imports)).exports;
+    const { exports } = await atOnce(WebAssembly.Instance, WebAssembly.instantiate, module, imports);
+    const { memory, init, setParamValue, compute } = exports;
     const wide = program.precision === "double" ? 8 : 4, count = program.num_samples;
     const outputs = Math.ceil(program.size / 16) * 16, channel = outputs + 16;
     const pages = Math.ceil((channel + wide * count) / 65536) - memory.buffer.byteLength / 65536;
