@@ -26,7 +26,7 @@ def test_it_moves_by_mouse_and_keyboard_and_the_pitch_follows(page):
     there.wait_for_function(f"Math.abs({ELEMENT}.theta()[0] - {310 / 980 + 0.01}) < 1e-3")
     box = slider.bounding_box()
     there.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
-    there.wait_for_function(f"{ELEMENT}.theta()[0] > 0.7")
+    there.wait_for_function(f"parseFloat({ELEMENT.removesuffix('.sonimatch')}.dataset.theta) > 0.7")  # and drawn
     theta = there.evaluate(f"{ELEMENT}.theta()")
     carrier, _ = map(float, sinesaw_am.space.to_physical(np.array(theta)))
     sound = np.array(there.evaluate(f"Array.from({ELEMENT}.sound())"))
