@@ -161,7 +161,7 @@ pages: zip  ## open every page of the packed book in a browser and move what mov
 test: $(ENV)  ## run the unit tests, every notebook, and every page of the book in a browser
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory pages
-	@echo "All unit tests passed, all $(words $(NAMES)) notebooks ran, and every page was opened."
+	@echo "All unit tests passed, all $(words $(NAMES)) notebooks ran, and the book was built; its pages were opened if there is Chromium."
 
 lint: $(ENV)  ## check style and types
 	@$(BIN)/ruff check .
