@@ -34,7 +34,7 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/build/jax-cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.5
 
 .DELETE_ON_ERROR:
-.PHONY: help env book zip pages test unit notebooks lab serve lint linkcheck clean distclean FORCE
+.PHONY: help env book zip pdf pages test unit notebooks lab serve lint linkcheck clean distclean FORCE
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -140,6 +140,16 @@ zip: book  ## pack the book into build/sonimatch-book.zip, to be opened from the
 	@$(BIN)/python -c "import shutil; shutil.make_archive('build/sonimatch-book', 'zip', 'build', 'sonimatch-book')"
 	@rm build/sonimatch-book
 	@echo "The archive is  $(CURDIR)/build/sonimatch-book.zip"
+
+# TeX Live is not ours to install; on Debian: texlive-xetex texlive-latex-extra texlive-fonts-extra latexmk fonts-freefont-otf.
+pdf: book  ## typeset the book as build/sonimatch.pdf (needs XeLaTeX and latexmk)
+	@echo "typeset    the book"
+	@rm -rf build/pdf && mkdir build/pdf
+	@$(BIN)/jupyter-book build build/book --path-output build/pdf --builder latex -q > build/pdf/log.txt
+	@$(MAKE) -C build/pdf/_build/latex LATEXMKOPTS="-silent -interaction=nonstopmode" >> build/pdf/log.txt 2>&1 \
+	    || { echo "The book was not typeset: see build/pdf/log.txt." >&2; exit 1; }
+	@mv build/pdf/_build/latex/sonimatch.pdf build/
+	@echo "The book is  $(CURDIR)/build/sonimatch.pdf"
 
 linkcheck: $(EXECUTED) build/book/.assembled  ## follow every link of the book (needs the network)
 	@$(BIN)/jupyter-book build build/book --path-output build/links --builder linkcheck -q

@@ -46,7 +46,7 @@ class Figure(matplotlib.figure.Figure):
         drawn, png = BytesIO(), BytesIO()
         self.savefig(drawn, format="png", dpi=160)
         colors = Image.open(drawn).convert("RGB").quantize(192, Image.Quantize.MAXCOVERAGE)  # the rare ones, too
-        colors.save(png, format="PNG", optimize=True)  # a third of the bytes
+        colors.save(png, format="PNG", optimize=True, dpi=(160, 160))  # a third of the bytes
         return png.getvalue()
 
 

@@ -150,6 +150,16 @@ def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):
     context.close()
 
 
+def test_an_address_leads_to_a_spot(visit, book):
+    page = loaded(visit((book / "notebooks" / "index.html").as_uri() + "#bp_noise=500,20"))
+    numbers = page.locator("[data-element=SynthPlayer] .sonimatch-numbers")
+    assert "lp_cut 500 Hz, hp_cut 20 Hz" in numbers.inner_text()
+    page.evaluate("location.hash = 'the-chapters'")  # a heading: nothing moves
+    page.evaluate("location.hash = 'bp_noise=900,30&scrub-s_noise_am-rate=7,10'")
+    page.wait_for_function("document.body.innerText.includes('lp_cut 900 Hz, hp_cut 30 Hz')")
+    assert "rate\n7 Hz" in loaded(page).locator("[data-element=LandscapeScrubber]").inner_text()
+
+
 def test_the_address_of_the_book_leads_to_its_first_page(visit, book):
     page = visit((book / "index.html").as_uri())
     page.wait_for_url("**/notebooks/index.html")

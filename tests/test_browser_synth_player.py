@@ -67,8 +67,8 @@ def test_twins_have_addresses_of_their_own(page):
 
 def test_a_hidden_target_is_heard_and_not_told(page):
     secret = {"lp_cut": 313.25, "hp_cut": 77.5}
-    player = SynthPlayer(bp_noise, target=secret, id="by-ear", lp_cut=1000, hp_cut=1)
-    there = page(SynthPlayer(bp_noise), player, fragment="by-ear=900,2")
+    player = SynthPlayer(bp_noise, target=secret, lp_cut=1000, hp_cut=1)
+    there = page(SynthPlayer(bp_noise), player, fragment="bp_noise-2=900,2")
     panel = there.locator(".sonimatch-panel").nth(1)
     text = panel.inner_text() + panel.aria_snapshot() + player.sentence()
     assert "lp_cut 900 Hz, hp_cut 2 Hz" in text
@@ -76,7 +76,7 @@ def test_a_hidden_target_is_heard_and_not_told(page):
     panel.get_by_role("button", name="target").click()
     there.wait_for_function("sonimatch.sound.playing !== null")
     panel.get_by_label("hp_cut", exact=True).press("ArrowRight")
-    there.wait_for_function("location.hash.includes('by-ear=900,')")
+    there.wait_for_function("location.hash.includes('bp_noise-2=900,')")
     assert "bp_noise=" not in there.evaluate("location.hash"), "each player has its own place in the address"
 
 

@@ -113,17 +113,6 @@ def test_an_element_is_light():
         assert len({loss["color"] for loss in element.data["losses"]}) == 3, "colours of the palette that are free"
 
 
-def test_two_of_a_kind_have_names_of_their_own(explorer):
-    target = {"amp": 1, "modulator": 3}
-    for element, usual in (
-        (LandscapeScrubber(TREMOLO, [Power()], target, num=3, targets=0, progress=False), "scrub-noise_am-amp"),
-        (LandscapeScrubber(TREMOLO, [Power()], target, num=3, targets=0, id="b", progress=False), "b"),
-        (explorer, "explore-noise_am"),
-        (LandscapeExplorer(TREMOLO, target=target, landscapes=explorer.landscapes, id="c"), "c"),
-    ):
-        assert element.data["id"] == usual
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

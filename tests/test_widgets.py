@@ -72,6 +72,9 @@ def test_an_element_is_static_in_a_page_and_a_widget_with_a_kernel(tmp_path, mon
     image = r'<img src="\.\./_static/sounds/([0-9a-f]+\.png)" alt="bp_noise at lp_cut 700 Hz'
     picture = re.search(image, bundle["text/html"])
     assert (tmp_path / picture[1]).read_bytes().startswith(b"\x89PNG")
+    paper = player.printed()
+    assert paper.get_supxlabel().replace("\n", " ") == player.sentence()
+    assert base64.b64decode(bundle["image/png"]) == paper._repr_png_()
     monkeypatch.delenv("SONIMATCH_SOUNDS")
     assert "application/vnd.jupyter.widget-view+json" in player._repr_mimebundle_()[0]
     player.observe(lambda change: seen.append(change.new), "theta")

@@ -10,6 +10,7 @@ import base64
 import html
 import json
 import os
+import textwrap
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +67,12 @@ class Element(anywidget.AnyWidget):
         """What a reader without scripts is told."""
         return "This element moves where scripts run; here is how it begins."
 
+    def printed(self) -> Figure:
+        """The picture with the sentence under it, for paper."""
+        figure = self.figure()
+        figure.supxlabel(textwrap.fill(self.sentence(), round(13 * figure.get_figwidth())), fontsize=9)
+        return figure
+
     def _repr_mimebundle_(self, **settings: Any) -> Any:
         folder = os.environ.get("SONIMATCH_SOUNDS")
         if folder is None:
@@ -83,7 +90,8 @@ class Element(anywidget.AnyWidget):
             f'<div class="sonimatch-fallback"><img src="../_static/sounds/{name}" alt="{html.escape(self.sentence())}">'
             f"<p>{html.escape(self.sentence())}</p></div></div>"
         )
-        return {"text/html": page, "image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}
+        paper = base64.b64encode(self.printed()._repr_png_()).decode()
+        return {"text/html": page, "image/png": paper, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{value:.4g}' for value in self.theta)})"

@@ -37,8 +37,7 @@ class LandscapeExplorer(LandscapeElement):
     `parameters` names two (default: both). `theta [P]`, in the unit cube, is where the point begins and where the
     other parameters stay (default: the target's, with the point at the defaults of the program).
     `landscapes`, `{name of a loss: Landscape}` over the same square, spares the computation; then they are what is
-    shown, and the other parameters stay where they have them. `id` names the element in the address, where a page has
-    several of one synth.
+    shown, and the other parameters stay where they have them.
 
     With a kernel `theta`, in the unit cube, and `value` follow the hand, and `theta` moves it.
     Raises ValueError unless two parameters are free, for losses that share a name or work at another sample rate, and
@@ -57,7 +56,6 @@ class LandscapeExplorer(LandscapeElement):
         *,
         parameters: Sequence[str] | None = None,
         theta: ArrayLike | None = None,
-        id: str | None = None,
         progress: bool = True,
     ) -> None:
         names = synth.space.names
@@ -80,7 +78,7 @@ class LandscapeExplorer(LandscapeElement):
         self.landscapes = dict(landscapes)
         num, begin = self._check(names, begin)
         data: dict[str, Any] = {
-            "id": id or f"explore-{synth.name}",
+            "id": f"explore-{synth.name}",
             "program": program(synth),
             "parameters": self._at,
             "num": num,

@@ -89,8 +89,7 @@ class LandscapeScrubber(LandscapeElement):
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only. It can
     be dragged to `targets` even steps of the parameter, which are among the `num`, besides where it begins;
     0 leaves it there, as it does audio. `theta [P]`, in the unit cube, is where the handle begins and where the other
-    parameters stay (default: the target's, with the handle at the default of the program). `id` names the element in
-    the address, where a page has several of one parameter.
+    parameters stay (default: the target's, with the handle at the default of the program).
 
     With a kernel `theta`, `value` and `target`, in the unit cube, follow the hand, and `theta` and `target` move it.
     `tables[loss] [targets, 2, n]` has values and gradients for the places `rows [targets]` of the target and
@@ -113,7 +112,6 @@ class LandscapeScrubber(LandscapeElement):
         targets: int = 21,
         *,
         theta: ArrayLike | None = None,
-        id: str | None = None,
         progress: bool = True,
     ) -> None:
         names = synth.space.names
@@ -140,7 +138,7 @@ class LandscapeScrubber(LandscapeElement):
             np.eye(len(names), dtype=np.float32)[self._at], progress,
         )  # fmt: skip
         data: dict[str, Any] = {
-            "id": id or f"scrub-{synth.name}-{parameter}",
+            "id": f"scrub-{synth.name}-{parameter}",
             "program": program(synth),
             "parameter": self._at,
             "grid": self.grid.tolist(),

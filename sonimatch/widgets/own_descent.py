@@ -63,7 +63,6 @@ class OwnDescent(Element):
         num: int = 25,
         *,
         begin: Mapping[str, float] | None = None,
-        id: str | None = None,
         progress: bool = True,
     ) -> None:
         if len(synth.space) != 2:
@@ -82,7 +81,7 @@ class OwnDescent(Element):
         check_grids(self.landscapes, synth)
         self.starts = np.asarray(synth.space.sample(jax.random.key(0), STARTS), float)
         data = {
-            "id": id or f"descent-{synth.name}",
+            "id": f"descent-{synth.name}",
             "program": program(synth),
             "target": self.target.tolist(),
             "steps": STEPS,

@@ -81,7 +81,7 @@ class Replay(Element):
     `theta [T, P]` in the unit cube, `value [T]` and `grad_norm [T]`; a search that ended earlier rests at its last
     entry. `target`: physical values, where what is not named stands at its default, or `theta [P]`.
     `landscapes` of a synth of one or two parameters, by the same names, lie under the paths. Of each path the page
-    keeps every `every`-th step, and the last. `id` names the element in the address, where a page has several.
+    keeps every `every`-th step, and the last.
     With a kernel `step` (0 to `last`), `trial` (the name of the one that is heard) and `theta` (where it is) follow
     the hand and move it; a `step` that is not kept becomes the one before, a `theta` the nearest of the path.
     Raises ValueError for no trial, wrong shapes, paths that are not finite, landscapes that do not fit, `every < 1`,
@@ -100,8 +100,6 @@ class Replay(Element):
         target: Mapping[str, float] | ArrayLike,
         landscapes: Mapping[str, Landscape] | None = None,
         every: int = 1,
-        *,
-        id: str | None = None,
     ) -> None:
         if every < 1:
             raise ValueError(f"every must be 1 or more, not {every}")
@@ -120,7 +118,7 @@ class Replay(Element):
             raise ValueError(f"a landscape for {unknown[0]!r}, which is no trial (there are: {', '.join(self.trials)})")
         check_grids(self.landscapes, synth)
         data = {
-            "id": id or f"replay-{synth.name}",
+            "id": f"replay-{synth.name}",
             "program": program(synth),
             "target": self.target.tolist(),
             "every": every,
@@ -172,7 +170,6 @@ class Replay(Element):
         if ran.source_sha256 != (stored := study.settings["synths"][place]["sha256"]):
             raise ValueError(f"the study ran another {synth_name}: SHA-256 {stored[:16]}, not {ran.source_sha256[:16]}")
         paths = {loss: Trials(*(array[trial] for array in some)) for loss, some in pairs.items()}
-        settings.setdefault("id", f"replay-{synth_name}-{trial}")
         return cls(ran, paths, targets[0], **settings)
 
     @traitlets.validate("step")

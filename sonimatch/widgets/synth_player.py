@@ -20,8 +20,8 @@ class SynthPlayer(Element):
 
     The sound is computed where it is heard, by the WebAssembly of the same program. `values` are the physical values
     to begin with; parameters that are not named start at their default. `target` stands beside it for an A/B
-    comparison: physical values, or audio `[num_samples]`. `views` names the pictures to show, and `id` the element in
-    the address, where a page has several. With a kernel `theta`, in the unit cube, follows the sliders, and moves them.
+    comparison: physical values, or audio `[num_samples]`. `views` names the pictures to show. With a kernel
+    `theta`, in the unit cube, follows the sliders, and moves them.
     Raises ValueError for an unknown name or picture, a value out of range, or a target of another length.
     Shown in notebooks/bp_noise.md.
     """
@@ -34,12 +34,11 @@ class SynthPlayer(Element):
         target: Mapping[str, float] | ArrayLike | None = None,
         *,
         views: Sequence[str] = _VIEWS,
-        id: str | None = None,
         **values: float,
     ) -> None:
         if unknown := [view for view in views if view not in _VIEWS]:
             raise ValueError(f"no picture {unknown[0]!r} (there are: {', '.join(_VIEWS)})")
-        data: dict[str, Any] = {"id": id or synth.name, "program": program(synth), "views": list(views)}
+        data: dict[str, Any] = {"id": synth.name, "program": program(synth), "views": list(views)}
         if isinstance(target, Mapping):
             data["target"] = start(synth.space, target)
         elif target is not None:

@@ -49,6 +49,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   };
   const play = (which, then = null) => {
     stop();
+    if (!data.folder) pair ||= rendered(order[state.at]);
     const id = order[state.at], begun = performance.now(), mine = { which, stop: () => {} };
     const least = data.folder ? 0 : (900 * pair[which].length) / pair.rate; // sooner, another element has taken the sound
     const ended = () => {
@@ -103,7 +104,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     state.at = sonimatch.clamp(at, 0, ids.length - 1);
     const id = order[state.at], near = order.slice(state.at, state.at + 2);
     if (data.folder) waiting = Object.fromEntries(near.flatMap((one) => ["target", "match"].map((which) => address(one, which))).map((src) => [src, waiting[src] || new Audio(src)]));
-    else pair = rendered(id);
+    else pair = null;
     keep();
     mark();
   };

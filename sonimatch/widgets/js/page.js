@@ -10,13 +10,14 @@
       save_changes() {},
     };
   };
-  const seen = {};
+  const names = {};
   const start = () => {
     for (const el of document.querySelectorAll("div.sonimatch[data-element]:not([data-started])")) {
       el.dataset.started = "";
       const traits = JSON.parse(el.querySelector("script").textContent), { data } = traits;
-      seen[data.id] = (seen[data.id] || 0) + 1;
-      if (seen[data.id] > 1) data.id += `-${seen[data.id]}`;  // the address tells twins apart
+      const { id } = data;
+      for (let twin = 2; names[data.id]; twin++) data.id = `${id}-${twin}`;  // the address tells twins apart
+      names[data.id] = true;
       const place = document.createElement("div");
       Promise.resolve(sonimatch.elements[el.dataset.element](model(traits), place)).then(
         () => { el.querySelector(".sonimatch-fallback").replaceWith(place); el.dataset.ready = Math.round(performance.now()); place.dispatchEvent(new Event("shown")); },
@@ -24,5 +25,6 @@
       );
     }
   };
+  addEventListener("hashchange", () => { if (Object.keys(names).some(sonimatch.recall)) location.reload(); });  // a link to a setting, within the page
   if (document.readyState === "loading") document.addEventListener("readystatechange", start, { once: true }); else start();  // before deferred scripts
 })();

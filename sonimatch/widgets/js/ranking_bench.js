@@ -136,5 +136,5 @@ sonimatch.elements.RankingBench = async (model, el) => {
     slider.node, picture.node, ...numbers.nodes, place));
   el.sonimatch = { choice: () => choice, found: () => found, choose };
   controls();
-  update();
+  requestAnimationFrame(update); // the bootstraps take longer than the menus
 };

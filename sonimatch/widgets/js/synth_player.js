@@ -4,13 +4,12 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   const synth = await sonimatch.synth(data.program), space = synth.space, id = data.id;
   const shared = sonimatch.recall(id);
   let theta = shared && shared.length === space.names.length ? sonimatch.toUnit(space, shared) : model.get("theta").slice();
-  let sound = synth.render(theta), power = null;
+  let sound = null, power = null;
   const target = data.target ? synth.render(data.target) : data.audio ? sonimatch.floats(data.audio) : null;
   const SIZE = 2048, FRAMES = 64, LOW = 20, HIGH = synth.rate / 2;
   const analyse = (samples) => sonimatch.spectrogram(samples, SIZE, FRAMES);
   const spectrum = (frames) => frames.reduce((sum, frame) => frame.map((x, k) => sum[k] + x), new Float64Array(SIZE / 2 + 1));
   const targetSpectrum = target && spectrum(analyse(target)), top = target ? sonimatch.peak(target) : 0;
-  power = analyse(sound);
 
   const log = (f) => Math.log(f / LOW) / Math.log(HIGH / LOW);
   const hertz = [[log(50), "50"], [log(200), "200"], [log(1000), "1k"], [log(5000), "5k"]];
