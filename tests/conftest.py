@@ -10,7 +10,8 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-HERE = ("file:", "data:", "blob:", *(f"{way}://{host}" for way in ("http", "ws") for host in ("127.0.0.1", "localhost")))
+LOCAL = tuple(f"{way}://{host}" for way in ("http", "ws") for host in ("localhost", "127.0.0.1"))
+HERE = ("file:", "data:", "blob:", *LOCAL)
 
 
 @pytest.fixture(scope="session")

@@ -57,6 +57,13 @@ def test_the_address_remembers_the_setting(page):
     assert "bp_noise=" in there.evaluate("location.hash")
 
 
+@pytest.mark.parametrize("fragment", ["bp_noise=fast,low", "bp_noise=700", "bp_noise=", "bp_noise=1,2,3", "=&%"])
+def test_an_address_that_says_nothing_changes_nothing(page, fragment):
+    there = page(SynthPlayer(bp_noise), fragment=fragment)
+    theta = there.evaluate("document.querySelector('div.sonimatch > div').sonimatch.theta()")
+    np.testing.assert_allclose(theta, bp_noise.space.theta({}), rtol=1e-6)
+
+
 def test_twins_have_addresses_of_their_own(page):
     there = page(SynthPlayer(bp_noise), SynthPlayer(bp_noise, views=["spectrum"]), fragment="bp_noise-2=700,60")
     every = "[...document.querySelectorAll('div.sonimatch > div')].map(each => each.sonimatch.theta())"

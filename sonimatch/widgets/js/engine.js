@@ -148,7 +148,11 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   /* The setting of every element in the fragment of the address: `#bp_noise=300,40&...`, physical values. Only in a page,
      which says that it is one: with a kernel an element begins where Python says, and the address is not ours. */
   const fragment = () => new URLSearchParams(sonimatch.page ? location.hash.slice(1) : "");
-  sonimatch.recall = (id) => { const text = fragment().get(id); return text === null ? null : text.split(",").map(Number); };
+  /* The `count` numbers that stand there for an element, or null. */
+  sonimatch.recall = (id, count) => {
+    const values = (fragment().get(id) ?? "nothing").split(",").map(Number);
+    return values.length === count && values.every(isFinite) ? values : null;
+  };
   let waiting = null;
   const wanted = {};
   sonimatch.remember = (id, values) => {

@@ -13,7 +13,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   // ------------------------------------------------------------------------------------------------ state
   const along = (point, i, x) => point.map((t, k) => (k === i ? x : t));
   const cube = (i, value) => sonimatch.toUnit(space, along(space.low, i, value))[i];
-  const shared = sonimatch.recall(id), linked = shared !== null && shared.length === 2 && shared.every(isFinite);
+  const shared = sonimatch.recall(id, 2), linked = shared !== null;
   let theta = model.get("theta").slice();
   if (linked) parameters.forEach((i, k) => { theta[i] = cube(i, shared[k]); });
   const title = (i) => (space.unit[i] ? `${space.names[i]} (${space.unit[i]})` : space.names[i]);

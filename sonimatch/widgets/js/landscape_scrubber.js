@@ -11,8 +11,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   const physical = (x) => sonimatch.toPhysical(space, along(rest, x))[free];
   const cube = (value) => sonimatch.toUnit(space, space.low.map((least, i) => (i === free ? value : least)))[free];
   const nearest = (x) => rows.reduce((best, at, k) => (Math.abs(at - x) < Math.abs(rows[best] - x) ? k : best), 0);
-  const rest = model.get("theta").slice(), shared = sonimatch.recall(id);
-  const linked = shared !== null && shared.length === (aimed ? 2 : 1) && shared.every(isFinite);
+  const rest = model.get("theta").slice(), shared = sonimatch.recall(id, aimed ? 2 : 1), linked = shared !== null;
   let x = linked ? cube(shared[0]) : rest[free], raw = false;
   let row = aimed ? nearest(linked ? cube(shared[1]) : (model.get("target") || data.target)[free]) : 0;
   const theta = () => along(rest, x), target = () => along(data.target, rows[row]);

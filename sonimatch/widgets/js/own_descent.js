@@ -14,8 +14,8 @@ sonimatch.elements.OwnDescent = async (model, el) => {
     momentum: trait("momentum", 0), bounded: trait("bounded", false),
   });
   let theta = model.get("theta").slice(), set = read(), norm = set.clip_norm ?? 1, many = false, heard = losses[0];
-  const shared = sonimatch.recall(id);
-  if (shared && shared.length === 9 && shared.every(isFinite)) {
+  const shared = sonimatch.recall(id, 9);
+  if (shared) {
     theta = sonimatch.toUnit(space, shared.slice(0, 2));
     const [rule, rate, clip, momentum, bounded, mask, random] = shared.slice(2);
     set = { rule: RULES[rule] ?? set.rule, learning_rate: clamp(rate, 0.001, 0.5), clip_norm: clip > 0 ? clamp(clip, 0.01, 10) : null, momentum: clamp(momentum, 0, 0.99), bounded: bounded > 0 };

@@ -25,6 +25,6 @@
       );
     }
   };
-  addEventListener("hashchange", () => { if (Object.keys(names).some(sonimatch.recall)) location.reload(); });  // a link to a setting, within the page
+  addEventListener("hashchange", () => { if (Object.keys(names).some((name) => location.hash.includes(`${name}=`))) location.reload(); });  // a link to a setting, within the page
   if (document.readyState === "loading") document.addEventListener("readystatechange", start, { once: true }); else start();  // before deferred scripts
 })();

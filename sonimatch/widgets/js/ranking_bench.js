@@ -14,9 +14,9 @@ sonimatch.elements.RankingBench = async (model, el) => {
     for (const field of FIELDS) { const names = Object.keys(legal[field](found)); found[field] = names.includes(wanted[field]) ? wanted[field] : names[0]; }
     return { ...found, trials: sonimatch.clamp(Math.round(wanted.trials) || 0, LEAST, data.records[found.record].trials) };
   };
-  const shared = sonimatch.recall(data.id);
+  const shared = sonimatch.recall(data.id, FIELDS.length + 1);
   let choice = settle(model.get("choice")), found = null;
-  if (shared && shared.length === FIELDS.length + 1) {
+  if (shared) {
     const wanted = { trials: shared[FIELDS.length] };
     FIELDS.forEach((field, i) => { wanted[field] = Object.keys(legal[field]({ ...wanted }))[shared[i]]; if (wanted[field] === undefined) wanted[field] = choice[field]; });
     choice = settle(wanted);

@@ -21,7 +21,7 @@ sonimatch.elements.Replay = async (model, el) => {
   const margin = out > 0 ? Math.min(0.25, out + 0.03) : 0;
   const snap = (step) => (step >= last ? last : Math.floor(Math.max(0, step) / every) * every);
 
-  const shared = sonimatch.recall(id), known = shared && shared.length === 2 && shared.every(isFinite);
+  const shared = sonimatch.recall(id, 2), known = shared !== null;
   let place = snap(known ? Math.round(shared[0]) : model.get("step") ?? 0), step = place;
   let heard = known ? trials[Math.round(shared[1])] : trials.find((trial) => trial.name === model.get("trial"));
   heard ||= trials[0];

@@ -2,8 +2,8 @@
 sonimatch.elements.SynthPlayer = async (model, el) => {
   const { make, canvas, axes, LEFT, BOTTOM, number } = sonimatch, data = model.get("data");
   const synth = await sonimatch.synth(data.program), space = synth.space, id = data.id;
-  const shared = sonimatch.recall(id);
-  let theta = shared && shared.length === space.names.length ? sonimatch.toUnit(space, shared) : model.get("theta").slice();
+  const shared = sonimatch.recall(id, space.names.length);
+  let theta = shared ? sonimatch.toUnit(space, shared) : model.get("theta").slice();
   let sound = null, power = null;
   const target = data.target ? synth.render(data.target) : data.audio ? sonimatch.floats(data.audio) : null;
   const SIZE = 2048, FRAMES = 64, LOW = 20, HIGH = synth.rate / 2;
