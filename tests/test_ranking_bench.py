@@ -48,12 +48,24 @@ def test_the_bench_refuses(small):
     for wrong, message in (
         ({"studies": {}}, "0 studies"),
         ({"studies": small, "trials": 1}, "1 trials"),
-        ({"studies": small, "synth": "bp_noise"}, "synth = 'bp_noise' is no choice; there are .'hp_noise'"),
+        ({"studies": small, "synth": "bp_noise"}, r"'bp_noise' is no choice \(there are: hp_noise, noise_am\)"),
         ({"studies": small, "record": "x"}, "record = 'x'"),
         ({"studies": small, "colour": "x"}, "colour = 'x'"),
     ):
         with pytest.raises(ValueError, match=message):
             RankingBench(**wrong)
+    bench = RankingBench(small)
+    for choice, message in (
+        ({"synth": "bp_noise"}, "synth = 'bp_noise'"),
+        ({"trials": 13}, r"trials = 13 is no choice \(there are: 2 to 12\)"),
+        ({"record": "x"}, r"record = 'x' is no choice \(there are: small\)"),
+        ({"colour": "x"}, r"colour = 'x' is no choice \(there are: record, synth, metric, shown, test, trials\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            bench.choice = choice
+    bench.choice = {"metric": "MSS"}
+    assert bench.choice["metric"] == "MSS"
+    assert bench.choice["synth"] == "hp_noise", "what is not named stays"
 
 
 def test_the_listening_test_has_pairs_of_every_kind(small):

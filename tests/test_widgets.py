@@ -58,6 +58,11 @@ def test_the_player_refuses_what_it_cannot_play():
         SynthPlayer(bp_noise, views=["phase"])
     with pytest.raises(ValueError, match=r"target must have shape \(44100,\) for bp_noise, not \(3,\)"):
         SynthPlayer(bp_noise, target=np.zeros(3))
+    with pytest.raises(ValueError, match="target must be finite; 44100 of its samples are not"):
+        SynthPlayer(bp_noise, target=np.full(44100, np.nan))
+    for theta in ([0.5], [2, 0.5], [np.nan, 0.5]):
+        with pytest.raises(ValueError, match=r"theta must be 2 numbers from 0 to 1 \(lp_cut, hp_cut\), not \["):
+            SynthPlayer(bp_noise).theta = theta
 
 
 def test_an_element_is_static_in_a_page_and_a_widget_with_a_kernel(tmp_path, monkeypatch):

@@ -131,6 +131,14 @@ def settings_text(of: ParamSpace, theta: Iterable[float]) -> str:
     return ", ".join(f"{name} {value:.4g} {unit}".rstrip() for name, value, unit in parts)
 
 
+def in_the_cube(of: ParamSpace, theta: Iterable[float]) -> list[float]:
+    """A point that was set from outside; ValueError when it is none of the unit cube."""
+    point = list(theta)
+    if len(point) != len(of) or not all(0 <= x <= 1 for x in point):
+        raise ValueError(f"theta must be {len(of)} numbers from 0 to 1 ({', '.join(of.names)}), not {point}")
+    return point
+
+
 def start(of: ParamSpace, values: Mapping[str, float]) -> list[float]:
     """The point of the unit cube with these physical values, the rest at their defaults."""
     return [float(value) for value in of.theta(values)]

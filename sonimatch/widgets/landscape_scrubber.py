@@ -20,7 +20,7 @@ from sonimatch.losses import LOSSES
 from sonimatch.plots import COLORS, Figure, landscape_figure
 from sonimatch.space import ParamSpace
 from sonimatch.types import Loss
-from sonimatch.widgets.element import Element, compact, program, settings_text, start
+from sonimatch.widgets.element import Element, compact, in_the_cube, program, settings_text, start
 
 _OTHERS = ("#E69F00", "#56B4E9", "#8A8A8A")  # for losses that `plots.COLORS` does not know
 
@@ -58,10 +58,8 @@ class LandscapeElement(Element):
 
     @traitlets.validate("theta")
     def _on_the_landscape(self, proposal: Any) -> list[float]:
-        names, theta = self.synth.space.names, list(proposal["value"])
-        if len(theta) != len(names) or not all(0 <= x <= 1 for x in theta):
-            raise ValueError(f"theta must be {len(names)} numbers from 0 to 1, not {theta}")
-        for name, here, rest in zip(names, theta, self._rest, strict=True):
+        theta = in_the_cube(self.synth.space, proposal["value"])
+        for name, here, rest in zip(self.synth.space.names, theta, self._rest, strict=True):
             if name not in self.free and here != rest:
                 raise ValueError(f"{name} stays at {rest:g}, not {here:g} (what moves: {', '.join(self.free)})")
         return theta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from sonimatch.faust import FaustSynth
 from sonimatch.landscape import Landscape, landscape
 from sonimatch.plots import Figure
 from sonimatch.types import Loss
-from sonimatch.widgets.element import Element, compact, program, settings_text, start
+from sonimatch.widgets.element import Element, compact, in_the_cube, program, settings_text, start
 from sonimatch.widgets.landscape_scrubber import check_losses, colors
 from sonimatch.widgets.replay import check_grids, maps_figure
 
@@ -94,6 +95,10 @@ class OwnDescent(Element):
             ],
         }
         super().__init__(data=data, theta=start(synth.space, begin or {}))
+
+    @traitlets.validate("theta")
+    def _valid_theta(self, proposal: Any) -> list[float]:
+        return in_the_cube(self.synth.space, proposal["value"])
 
     def paths(self, starts: ArrayLike | None = None) -> dict[str, np.ndarray]:
         """What the page computes, for each loss: the paths `[n, 201, 2]` in the cube from `starts [n, 2]`.

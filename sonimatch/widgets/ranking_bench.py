@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from sonimatch.study import Study
 from sonimatch.widgets.element import Element, compact
 
 _METRICS: dict[Any, str] = {"P_loss": "P-loss", "MSS": "MSS"}
-_LEGAL = {"shown": ("means", "trials"), "test": ("np", "p")}
+_LEAST = 2  # trials
+_LEGAL: dict[str, Sequence[Any]] = {"shown": ("means", "trials"), "test": ("np", "p")}
 
 
 class RankingBench(Element):
@@ -35,19 +36,31 @@ class RankingBench(Element):
 
     def __init__(self, studies: Mapping[str, Study] | Study, trials: int | None = None, **choice: str) -> None:
         self.studies = {studies.settings["name"]: studies} if isinstance(studies, Study) else dict(studies)
-        if not self.studies or (trials is not None and trials < 2):
-            raise ValueError(f"{len(self.studies)} studies, {trials} trials; one study and two trials are the least")
+        if not self.studies or (trials is not None and trials < _LEAST):
+            raise ValueError(f"{len(self.studies)} studies, {trials} trials; at least 1 study and {_LEAST} trials")
         self.trials = trials
-        records = {name: self._record(study) for name, study in self.studies.items()}
-        name = choice.get("record", next(iter(records)))
-        record = records.get(name, {"synths": (), "trials": 0})
-        legal = {"record": tuple(records), "synth": record["synths"], "metric": tuple(_METRICS)} | _LEGAL
-        for field, value in choice.items():
-            if value not in legal.get(field, ()):
-                raise ValueError(f"{field} = {value!r} is no choice; there are {legal.get(field, tuple(legal))}")
-        whole = {field: values[0] for field, values in legal.items()} | choice | {"trials": record["trials"]}
-        data = {"id": "ranking", "metrics": _METRICS, "records": records}
+        self._records = {name: self._record(study) for name, study in self.studies.items()}
+        legal = self._legal(choice.get("record", next(iter(self._records))))
+        whole = {field: values[-1] if field == "trials" else values[0] for field, values in legal.items()} | choice
+        data = {"id": "ranking", "metrics": _METRICS, "records": self._records}
         super().__init__(data=data | {"colors": {"losses": COLORS, "ranks": RANKS}}, choice=whole)
+
+    def _legal(self, record: str) -> dict[str, Sequence[Any]]:
+        """What may be chosen with a record."""
+        of = self._records.get(record, {"synths": (None,), "trials": _LEAST})
+        several = {"record": tuple(self._records), "synth": of["synths"], "metric": tuple(_METRICS)}
+        return several | _LEGAL | {"trials": range(_LEAST, of["trials"] + 1)}
+
+    @traitlets.validate("choice")
+    def _valid_choice(self, proposal: Any) -> dict[str, Any]:
+        """What is not named stays."""
+        whole = self.choice | proposal["value"]
+        legal = self._legal(whole["record"])
+        for field, value in whole.items():
+            if value not in (among := legal.get(field, ())):
+                some = f"{_LEAST} to {among[-1]}" if field == "trials" else ", ".join(map(str, among or legal))
+                raise ValueError(f"{field} = {value!r} is no choice (there are: {some})")
+        return whole
 
     def _record(self, study: Study) -> dict[str, Any]:
         """Scores by synth and metric: those of the losses, one after the other."""

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import traitlets
 from numpy.typing import ArrayLike
 
 from sonimatch.faust import FaustSynth
 from sonimatch.plots import Figure, sounds_figure
-from sonimatch.widgets.element import Element, compact, program, settings_text, start
+from sonimatch.widgets.element import Element, compact, in_the_cube, program, settings_text, start
 
 _VIEWS = ("waveform", "spectrum", "spectrogram")
 
@@ -22,7 +23,7 @@ class SynthPlayer(Element):
     to begin with; parameters that are not named start at their default. `target` stands beside it for an A/B
     comparison: physical values, or audio `[num_samples]`. `views` names the pictures to show. With a kernel
     `theta`, in the unit cube, follows the sliders, and moves them.
-    Raises ValueError for an unknown name or picture, a value out of range, or a target of another length.
+    Raises ValueError for an unknown name or picture, a value out of range, or a target of another length or not finite.
     Shown in notebooks/bp_noise.md.
     """
 
@@ -45,9 +46,15 @@ class SynthPlayer(Element):
             audio = np.asarray(target, np.float32)
             if audio.shape != (synth.num_samples,):
                 raise ValueError(f"target must have shape ({synth.num_samples},) for {synth.name}, not {audio.shape}")
+            if not np.isfinite(audio).all():
+                raise ValueError(f"target must be finite; {np.sum(~np.isfinite(audio))} of its samples are not")
             data["audio"] = compact(audio)
         self.synth = synth
         super().__init__(data=data, theta=start(synth.space, values))
+
+    @traitlets.validate("theta")
+    def _valid_theta(self, proposal: Any) -> list[float]:
+        return in_the_cube(self.synth.space, proposal["value"])
 
     @property
     def audio(self) -> np.ndarray:
