@@ -1,16 +1,22 @@
-"""A Sphinx extension: pages without what only a kernel could use, whose scripts keep nobody waiting.
+"""A Sphinx extension: pages without what only a kernel could use, which keep nobody waiting.
 
 What a kernel uses is Thebe, which the theme brings, some of it twice, and which would come from the network, and the
-state of widgets, for our elements carry their own.
+state of widgets, for our elements carry their own. Then scripts run when the page is read, and the styles are one file.
+The theme has no options for that, so the finished pages are changed.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 OURS = "elements.js", "mode.js"  # before all others: what moves, and the colours
+SCRIPT = re.compile(rf"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|{'|'.join(map(re.escape, OURS))})\b)")
+STYLE = re.compile(r'\s*<link (?=[^>]*rel="stylesheet")(?![^>]*media=)[^>]*href="([^"?:]+\.css)[^>]*>')
 
 
 def leave_out(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -20,16 +26,38 @@ def leave_out(app: Any, page: str, template: str, context: dict[str, Any], doctr
         context[kind] = [file for file, text in files if "thebe" not in text and "widget-state" not in text]
 
 
-def defer(app: Any, exception: Exception | None) -> None:
-    """Let the scripts in the head of a page run when it is read, in their order; the theme knows no option for it."""
-    wanted = re.compile(rf"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|{'|'.join(map(re.escape, OURS))})\b)")
-    for path in Path(app.outdir).rglob("*.html"):
-        head, end, body = path.read_text(encoding="utf-8").partition("</head>")
-        path.write_text(wanted.sub("<script defer ", head) + end + body, encoding="utf-8")
+def style(path: Path, room: Path) -> str:
+    """A style with those that it imports, as it must read in the folder `room`."""
+    text = re.sub(
+        r"""url\((["']?)(?!data:|#)([^)"']+)\1\)""",
+        lambda found: f"url({os.path.relpath(path.parent / found[2], room)})",
+        path.read_text(encoding="utf-8"),
+    )
+    return re.sub(r'@import "([^"]+)";', lambda found: style(path.parent / found[1], room), text)
+
+
+def quicken(app: Any, exception: Exception | None) -> None:
+    """Let the scripts in the head of each page run when it is read, in their order, and make its styles one file."""
+    room = Path(app.outdir).resolve() / "_static"
+
+    @cache
+    def together(*paths: Path) -> Path:
+        text = "\n".join(style(path, room) for path in paths)
+        whole = room / f"styles-{sha256(text.encode()).hexdigest()[:16]}.css"
+        whole.write_text(text, encoding="utf-8")
+        return whole
+
+    for page in {*room.parent.rglob("*.html")} - {*room.rglob("*.html")}:  # the theme's templates are no pages
+        head, end, body = page.read_text(encoding="utf-8").partition("</head>")
+        if names := STYLE.findall(head):
+            whole = together(*((page.parent / name).resolve() for name in names))
+            first, *others = STYLE.split(head)[::2]
+            head = f'{first}\n    <link rel="stylesheet" href="{os.path.relpath(whole, page.parent)}" />{"".join(others)}'
+        page.write_text(SCRIPT.sub("<script defer ", head) + end + body, encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("html-page-context", leave_out)
-    app.connect("build-finished", defer)
+    app.connect("build-finished", quicken)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
