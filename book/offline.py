@@ -51,8 +51,9 @@ def quicken(app: Any, exception: Exception | None) -> None:
         head, end, body = page.read_text(encoding="utf-8").partition("</head>")
         if names := STYLE.findall(head):
             whole = together(*((page.parent / name).resolve() for name in names))
+            link = f'\n    <link rel="stylesheet" href="{os.path.relpath(whole, page.parent)}" />'
             first, *others = STYLE.split(head)[::2]
-            head = f'{first}\n    <link rel="stylesheet" href="{os.path.relpath(whole, page.parent)}" />{"".join(others)}'
+            head = "".join((first, link, *others))
         page.write_text(SCRIPT.sub("<script defer ", head) + end + body, encoding="utf-8")
 
 
