@@ -6,7 +6,11 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   sonimatch.floats = (text) => new Float32Array(bytes(text).buffer);
   sonimatch.clamp = (x, low = 0, high = 1) => Math.min(high, Math.max(low, x));
-  sonimatch.number = (x) => (x === null || !isFinite(x) ? "–" : String(Number(x.toPrecision(4))).replace(/-/g, "−"));
+  sonimatch.number = (x, digits = 4) => {
+    if (x === null || !isFinite(x)) return "–";
+    const y = Number(x.toPrecision(digits)), text = Math.abs(y) < 1e6 ? String(y) : y.toExponential().replace("+", "");
+    return text.replace(/-/g, "−");
+  };
 
   sonimatch.toPhysical = (space, theta) =>
     theta.map((t, i) => {
@@ -277,7 +281,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     pen.textAlign = "right"; pen.textBaseline = "middle";
     for (const [at, text] of y.ticks) pen.fillText(text, box.x - 4, box.y + (1 - at) * box.height);
     pen.save();
-    pen.translate(9, box.y + box.height / 2); pen.rotate(-Math.PI / 2); pen.textAlign = "center";
+    pen.translate(7, box.y + box.height / 2); pen.rotate(-Math.PI / 2); pen.textAlign = "center";
     pen.fillText(y.label, 0, 0);
     pen.restore();
   };

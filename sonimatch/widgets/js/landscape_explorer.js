@@ -124,8 +124,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const numbers = sonimatch.numbers();
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
-    const short = (part) => number(Number(part.toPrecision(3)));
-    const words = here.map(({ value, gradient }, k) => [number(value), ...gradient.map(short), ...(target ? [angle(losses[k], gradient)] : [])]);
+    const words = here.map(({ value, gradient }, k) => [number(value), ...gradient.map((part) => number(part, 3)), ...(target ? [angle(losses[k], gradient)] : [])]);
     words.forEach((row, k) => row.forEach((text, j) => { cells[k][j].textContent = text; }));
     const said = losses.map((loss, k) => `${loss.name} ${words[k][0]}, gradient ${words[k][1]} and ${words[k][2]}${target ? `, ${words[k][3]} off the target` : ""}`);
     numbers.show([sonimatch.setting(space, theta), ...said].join("; "));

@@ -123,7 +123,7 @@ sonimatch.elements.OwnDescent = async (model, el) => {
     rows.forEach(({ loss, show, hear, cells }, i) => {
       show.checked = loss.shown; hear.checked = loss === heard;
       maps[i].node.style.display = loss.shown ? "" : "none";
-      const texts = [number(Number(distance(end(loss.path)).toPrecision(3))), loss.arrives ? "yes" : "no", loss.paths.length ? String(share(loss)) : "–"];
+      const texts = [number(distance(end(loss.path)), 3), loss.arrives ? "yes" : "no", loss.paths.length ? String(share(loss)) : "–"];
       cells.forEach((cell, k) => { cell.textContent = loss.shown ? texts[k] : "–"; });
     });
     const told = losses.filter((loss) => loss.shown).map((loss) =>

@@ -138,7 +138,7 @@ sonimatch.elements.Replay = async (model, el) => {
     for (const { trial, choose, cells } of rows) {
       const k = trial.index(step);
       choose.checked = trial === heard;
-      [trial.value[k], trial.norm[k], distance(trial)].forEach((x, i) => { cells[i].textContent = number(Number(x.toPrecision(3))); });
+      [trial.value[k], trial.norm[k], distance(trial)].forEach((x, i) => { cells[i].textContent = number(x, 3); });
     }
     const k = heard.index(step), outside = here().some((x) => x < 0 || x > 1) ? ", out of range" : "";
     numbers.show(`step ${step} of ${last}, ${heard.name}: ${sonimatch.setting(space, here())}${outside}; loss ${number(heard.value[k])}, gradient norm ${number(heard.norm[k])}, P-loss ${number(distance(heard))}`);
