@@ -1,8 +1,9 @@
 """A Sphinx extension: pages without what only a kernel could use, which keep nobody waiting.
 
 What a kernel uses is Thebe, which the theme brings, some of it twice, and which would come from the network, and the
-state of widgets, for our elements carry their own. Then scripts run when the page is read, and the styles are one file.
-The theme has no options for that, so the finished pages are changed.
+state of widgets, for our elements carry their own. Then scripts run when the page is read, the styles are one file, and
+the hidden bar at the top loses its buttons, which the theme's script takes for those that open the sidebars. The theme
+has no options for that, so the finished pages are changed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 OURS = "elements.js", "mode.js"  # before all others: what moves, and the colours
 SCRIPT = re.compile(rf"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|{'|'.join(map(re.escape, OURS))})\b)")
+HIDDEN = re.compile(r'<button class="pst-navbar-icon sidebar-toggle.*?</button>', re.DOTALL)
 STYLE = re.compile(r'\s*<link (?=[^>]*rel="stylesheet")(?![^>]*media=)[^>]*href="([^"?:]+\.css)[^>]*>')
 
 
@@ -37,7 +39,7 @@ def style(path: Path, room: Path) -> str:
 
 
 def quicken(app: Any, exception: Exception | None) -> None:
-    """Let the scripts in the head of each page run when it is read, in their order, and make its styles one file."""
+    """Let the scripts in the head of each page run when it is read, in their order, and the rest of the above."""
     room = Path(app.outdir).resolve() / "_static"
 
     @cache
@@ -54,7 +56,7 @@ def quicken(app: Any, exception: Exception | None) -> None:
             link = f'\n    <link rel="stylesheet" href="{os.path.relpath(whole, page.parent)}" />'
             first, *others = STYLE.split(head)[::2]
             head = "".join((first, link, *others))
-        page.write_text(SCRIPT.sub("<script defer ", head) + end + body, encoding="utf-8")
+        page.write_text(SCRIPT.sub("<script defer ", head) + end + HIDDEN.sub("", body), encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:

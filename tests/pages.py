@@ -159,6 +159,19 @@ def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):
     context.close()
 
 
+@pytest.mark.parametrize(("width", "opens"), [(390, True), (1280, False)])
+def test_the_sidebar_opens_and_folds(visit, book, width, opens):
+    page = loaded(visit((book / "notebooks" / "ranking.html").as_uri(), width))
+    chapter = page.locator(".bd-sidebar-primary a:visible", has_text="The listening test")
+    assert chapter.count() == (not opens)
+    page.locator("button.primary-toggle:visible").click()
+    page.wait_for_function(f"""(document.querySelector('.bd-sidebar-primary a[href="listening.html"]')
+        .getBoundingClientRect().right > 0) === {str(opens).lower()}""")
+    if opens:
+        chapter.click()
+        page.wait_for_url("**/listening.html")
+
+
 def test_an_address_leads_to_a_spot(visit, book):
     page = loaded(visit((book / "notebooks" / "index.html").as_uri() + "#bp_noise=500,20"))
     numbers = page.locator("[data-element=SynthPlayer] .sonimatch-numbers")
