@@ -156,6 +156,8 @@ def read(path: str | os.PathLike[str]) -> Key | Ratings:
         if kind != _RATINGS:
             raise ListeningError(f"{path} is neither a key nor ratings: its kind is {kind!r}")
         scores = {rating["item"]: rating["score"] for rating in record["ratings"]}
+        if not scores:
+            raise ListeningError(f"{path} has no ratings")
         if len(scores) < len(record["ratings"]):
             raise ListeningError(f"{path} scores a pair twice")
         for name, score in scores.items():

@@ -97,6 +97,8 @@ def test_a_slope_that_is_rounding_has_no_angle(page):
     rows = [there.get_by_role("row").filter(has_text=name).inner_text() for name in NAMES]
     assert rows[0].endswith("°")
     assert rows[1].endswith("–")
+    there = page(LandscapeExplorer(noise_am, losses, goal, num=6, theta=[0.4, 0.6], progress=False))
+    assert all(there.get_by_role("row").filter(has_text=name).inner_text().endswith("–") for name in NAMES), "arrived"
 
 
 @pytest.mark.parametrize(("width", "columns"), [(390, 2), (1000, 2)])

@@ -81,7 +81,7 @@ def test_the_target_can_be_dragged_and_typed(page, scrubber):
 
 
 def test_the_sound_is_that_of_the_handle(page, scrubber):
-    there = page(scrubber, fragment="scrub-hp_noise-cut=12040,4080")
+    there = page(scrubber, fragment="scrub-hp_noise-cut=12040,4080,1")
     found = shown(there)
     assert found["theta"] == pytest.approx(0.6)
     assert scrubber.rows[found["row"]] == pytest.approx(0.2)

@@ -80,6 +80,8 @@ def test_scores_by_keyboard(page, element):
     }  # fmt: skip
     assert given[order[1]]["score"] == 1
     assert "Pair 3 of 4; 2 scored" in there.locator(".sonimatch-panel").inner_text()
+    there.get_by_role("button", name="← back").click()
+    there.wait_for_function("document.querySelector('.sonimatch-said').textContent === 'Pair 2, 1 given.'")
 
 
 def test_it_resumes_and_starts_over(page, element):
@@ -159,10 +161,12 @@ def test_several_raters_are_compared_as_in_python(page, element, small, tmp_path
 def test_files_that_do_not_belong_are_told(page, element, small, tmp_path):
     there = page(element)
     there.get_by_text("Compare raters").click()
-    file = {"kind": "sonimatch listening ratings", "test": element.key.test, "rater": "A", "ratings": []}
+    file = {"kind": "sonimatch listening ratings", "test": element.key.test, "rater": "A"}
+    file["ratings"] = [{"item": next(iter(element.key.items)), "score": 3}]
     wrong = (
         ("no JSON", "is neither a key nor ratings"),
         (file | {"ratings": [{"item": "x", "score": 9}]}, "gives x the score 9; it must be one of 1, 2, 3, 4, 5"),
+        (file | {"ratings": []}, "has no ratings"),
         (file | {"test": "t"}, "A rated the test t, not"),
     )
     for i, (content, message) in enumerate(wrong):

@@ -156,7 +156,7 @@ def test_it_follows_menus_and_keys(there, bench):
     ranks = stats.rank_losses(scores, 0, test="p")
     there.wait_for_function(f"{ELEMENT}.dataset.ranks === '{','.join(map(str, ranks.values()))}'")
     seen = there.locator(".sonimatch-numbers").inner_text()
-    assert seen.startswith("hp_noise, MSS, 10 trials; ranks of the trials themselves: L1_Spec ")
+    assert seen.startswith("hp_noise, MSS, 10 trials; ranks of the trials themselves by Cohen's d (p): L1_Spec ")
     assert there.get_by_role("row").filter(has_text="L1_Spec").inner_text().split("\t")[0] == "L1_Spec"
     there.wait_for_function("document.querySelector('.sonimatch-said').textContent.includes('Kruskal')")
 

@@ -134,6 +134,7 @@ def test_files_that_are_no_ratings(tmp_path):
         ({"ratings": [{"item": "i", "score": 4.5}]}, "the score 4.5"),
         ({"ratings": [{"item": "i", "score": True}]}, "the score True"),
         ({"ratings": [{"item": "i", "score": 4}] * 2}, "scores a pair twice"),
+        ({"ratings": []}, "has no ratings"),
         ({"ratings": None}, "neither a key nor ratings"),
         ({"kind": "a letter"}, "its kind is 'a letter'"),
         ({"kind": "sonimatch listening key"}, "neither a key nor ratings"),

@@ -8,7 +8,8 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   sonimatch.clamp = (x, low = 0, high = 1) => Math.min(high, Math.max(low, x));
   sonimatch.number = (x, digits = 4) => {
     if (x === null || !isFinite(x)) return "–";
-    const y = Number(x.toPrecision(digits)), text = Math.abs(y) < 1e6 ? String(y) : y.toExponential().replace("+", "");
+    const y = Number(x.toPrecision(digits)), plain = y === 0 || (Math.abs(y) >= 1e-4 && Math.abs(y) < 1e6);
+    const text = plain ? String(y) : y.toExponential().replace("+", "");
     return text.replace(/-/g, "−");
   };
 
@@ -161,7 +162,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   const wanted = {};
   sonimatch.remember = (id, values) => {
     if (!sonimatch.page) return;
-    wanted[id] = values.map((x) => Number(x.toPrecision(5))).join(",");
+    wanted[id] = values.map((x) => Number(x.toPrecision(7))).join(",");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       const all = fragment();

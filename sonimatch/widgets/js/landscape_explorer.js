@@ -6,8 +6,10 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
     const value = sonimatch.floats(loss.value), finite = value.filter(isFinite), least = Math.min(...finite);
     return { ...loss, value, gradient: loss.gradient.map(sonimatch.floats), least, span: Math.max(...finite) - least || 1 };
   });
-  /* A slope that over the whole square would not change the loss by a ten-thousandth of its span is rounding. */
+  /* A slope that over the whole square would not change the loss by a ten-thousandth of its span is rounding, and so is
+     any at the target, where nothing is left of the loss. */
   const level = (loss, gradient) => !(Math.hypot(...gradient) > 1e-4 * loss.span);
+  const done = (loss, value) => target !== null && parameters.every((i) => Math.abs(theta[i] - target[i]) < 1e-6) && value - loss.least <= 1e-6 * loss.span;
   const audio = data.audio ? sonimatch.floats(data.audio) : null, target = data.target.length ? data.target : null;
 
   // ------------------------------------------------------------------------------------------------ state
@@ -93,9 +95,9 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
     const panel = canvas(210, `${loss.name} over ${title(FIRST)} and ${title(SECOND)}; arrow keys move the point`, (pen, width, height, colors) => {
       const started = performance.now(), ratio = window.devicePixelRatio || 1, now = [width, ratio, colors.text, colors.faint].join();
       if (now !== key) { layer = still(loss, map, width, height, ratio, pen.font, colors); key = now; }
-      const box = inner(width, height), [px, py] = place(box, theta[FIRST], theta[SECOND]), { gradient } = look()[k];
+      const box = inner(width, height), [px, py] = place(box, theta[FIRST], theta[SECOND]), { gradient, value } = look()[k];
       pen.drawImage(layer, 0, 0, width, height);
-      if (!level(loss, gradient)) arrow(pen, px, py, ...downhill(gradient, box), 26);
+      if (!level(loss, gradient) && !done(loss, value)) arrow(pen, px, py, ...downhill(gradient, box), 26);
       pen.fillStyle = "white"; pen.strokeStyle = "black"; pen.lineWidth = 1.5;
       pen.beginPath(); pen.arc(px, py, 5, 0, 2 * Math.PI); pen.fill(); pen.stroke();
       spent += performance.now() - started;
@@ -116,15 +118,15 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
       return make("tr", {}, make("th", { scope: "row", style: { ...padding, textAlign: "left", fontWeight: "normal", whiteSpace: "nowrap" } }, swatch, loss.name), ...cells[k]);
     })));
   /* The angle between downhill and the way to the target, in the unit square. */
-  const angle = (loss, gradient) => {
-    if (level(loss, gradient)) return "–";
+  const angle = (loss, gradient, value) => {
+    if (level(loss, gradient) || done(loss, value)) return "–";
     const way = parameters.map((i) => target[i] - theta[i]), size = Math.hypot(...way) * Math.hypot(...gradient);
     return size > 0 && isFinite(size) ? `${Math.round((Math.acos(clamp(-(way[0] * gradient[0] + way[1] * gradient[1]) / size, -1, 1)) * 180) / Math.PI)}°` : "–";
   };
   const numbers = sonimatch.numbers();
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
-    const words = here.map(({ value, gradient }, k) => [number(value), ...gradient.map((part) => number(part, 3)), ...(target ? [angle(losses[k], gradient)] : [])]);
+    const words = here.map(({ value, gradient }, k) => [number(value), ...gradient.map((part) => number(part, 3)), ...(target ? [angle(losses[k], gradient, value)] : [])]);
     words.forEach((row, k) => row.forEach((text, j) => { cells[k][j].textContent = text; }));
     const said = losses.map((loss, k) => `${loss.name} ${words[k][0]}, gradient ${words[k][1]} and ${words[k][2]}${target ? `, ${words[k][3]} off the target` : ""}`);
     numbers.show([sonimatch.setting(space, theta), ...said].join("; "));

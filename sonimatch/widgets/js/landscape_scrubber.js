@@ -11,8 +11,8 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   const physical = (x) => sonimatch.toPhysical(space, along(rest, x))[free];
   const cube = (value) => sonimatch.toUnit(space, space.low.map((least, i) => (i === free ? value : least)))[free];
   const nearest = (x) => rows.reduce((best, at, k) => (Math.abs(at - x) < Math.abs(rows[best] - x) ? k : best), 0);
-  const rest = model.get("theta").slice(), shared = sonimatch.recall(id, aimed ? 2 : 1), linked = shared !== null;
-  let x = linked ? cube(shared[0]) : rest[free], raw = false;
+  const rest = model.get("theta").slice(), shared = sonimatch.recall(id, aimed ? 3 : 2), linked = shared !== null;
+  let x = linked ? cube(shared[0]) : rest[free], raw = linked && shared[shared.length - 1] > 0;
   let row = aimed ? nearest(linked ? cube(shared[1]) : (model.get("target") || data.target)[free]) : 0;
   const theta = () => along(rest, x), target = () => along(data.target, rows[row]);
   const text = (at) => `${number(physical(at))} ${unit}`.trim();
@@ -33,8 +33,10 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
     Object.assign(loss, { least: finite.length ? least : 0, span: most > least ? most - least : 1 });
   });
   measure();
-  /* A slope that over the whole range would not change the loss by a ten-thousandth of its span is rounding. */
-  const level = (gradient, span) => !isFinite(gradient) || Math.abs(gradient) <= 1e-4 * span;
+  /* A slope that over the whole range would not change the loss by a ten-thousandth of its span is rounding, and so is
+     any at the target, where nothing is left of the loss. */
+  const level = ({ value, gradient }, { least, span }) => !isFinite(gradient) || Math.abs(gradient) <= 1e-4 * span
+    || (aimed && Math.abs(rows[row] - x) < 1e-6 && value - least <= 1e-6 * span);
 
   // ------------------------------------------------------------------------------------------------ drawing
   const ticks = (count) => {
@@ -63,11 +65,12 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
     pen.moveTo(px, py); pen.lineTo(px - 7, py - 9 * way); pen.lineTo(px + 7, py - 9 * way);
     pen.fill();
   };
-  /* A short arrow along the tangent, downhill, that ends inside the box. */
+  /* A short arrow along the tangent, downhill, that ends inside the box, or beside it inside the picture. */
   const arrow = (pen, box, px, py, slope, color) => {
     const way = -Math.sign(slope), dx = way * box.width, dy = way * -slope * box.height, size = Math.hypot(dx, dy);
     if (!way || !isFinite(size)) return;
-    const room = dy > 0 ? (box.y + box.height - py) / dy : Infinity, length = clamp(Math.min(38, room * size), 14, 38);
+    const room = Math.min(dy > 0 ? (box.y + box.height - py) / dy : Infinity, ((dx > 0 ? box.x + box.width - px : px - box.x) + RIGHT - 2) / Math.abs(dx));
+    const length = clamp(room * size, 14, 38);
     const [ux, uy] = [dx / size, dy / size], tip = [px + ux * length, py + uy * length];
     pen.strokeStyle = pen.fillStyle = color; pen.lineWidth = 2.5;
     pen.beginPath(); pen.moveTo(px, py); pen.lineTo(tip[0] - ux * 5, tip[1] - uy * 5); pen.stroke();
@@ -107,9 +110,9 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
         pen.stroke();
       }
       shown.forEach((loss) => {
-        const { value, gradient } = here[losses.indexOf(loss)], px = box.x + x * box.width, py = bottom - ((value - loss.least) / loss.span) * box.height;
+        const point = here[losses.indexOf(loss)], { value, gradient } = point, px = box.x + x * box.width, py = bottom - ((value - loss.least) / loss.span) * box.height;
         if (!isFinite(value)) return;
-        if (!level(gradient, loss.span)) arrow(pen, box, px, py, gradient / loss.span, loss.color);
+        if (!level(point, loss)) arrow(pen, box, px, py, gradient / loss.span, loss.color);
         pen.fillStyle = loss.color;
         pen.beginPath(); pen.arc(px, py, 4.5, 0, 2 * Math.PI); pen.fill();
       });
@@ -127,16 +130,16 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
       const head = make("th", { scope: "row", style: { textAlign: "left", fontWeight: "normal", padding: "0.1rem 0.3rem", whiteSpace: "nowrap" } }, swatch, loss.name);
       return make("tr", {}, head, ...cells[k]);
     })));
-  const downhill = (gradient, span) => {
-    if (level(gradient, span)) return "–";
-    const way = gradient > 0 ? "←" : "→";
-    return !aimed || rows[row] === x ? way : `${way} ${(rows[row] - x) * gradient < 0 ? "target" : "away"}`;
+  const downhill = (point, loss) => {
+    if (level(point, loss)) return "–";
+    const way = point.gradient > 0 ? "←" : "→";
+    return !aimed || rows[row] === x ? way : `${way} ${(rows[row] - x) * point.gradient < 0 ? "target" : "away"}`;
   };
   const numbers = sonimatch.numbers();
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
-    here.forEach(({ value, gradient }, k) => [number(value), number(gradient), downhill(gradient, losses[k].span)].forEach((words, j) => { cells[k][j].textContent = words; }));
-    const said = losses.map((loss, k) => `${loss.name} ${number(here[k].value)}, gradient ${number(here[k].gradient)}, downhill ${downhill(here[k].gradient, loss.span)}`);
+    here.forEach((point, k) => [number(point.value), number(point.gradient), downhill(point, losses[k])].forEach((words, j) => { cells[k][j].textContent = words; }));
+    const said = losses.map((loss, k) => `${loss.name} ${number(here[k].value)}, gradient ${number(here[k].gradient)}, downhill ${downhill(here[k], loss)}`);
     numbers.show([`${name} ${text(x)}${aimed ? `, target ${text(rows[row])}` : ""}`, ...said].join("; "));
     Object.assign(el.dataset, { theta: theta().join(","), row, value: JSON.stringify(named("value")), gradient: JSON.stringify(named("gradient")) });
     begun = performance.now() - started;
@@ -159,7 +162,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
         pending = false;
         update();
         transport.changed();
-        sonimatch.remember(id, aimed ? [physical(x), physical(rows[row])] : [physical(x)]);
+        sonimatch.remember(id, [physical(x), ...(aimed ? [physical(rows[row])] : []), Number(raw)]);
         tell();
       });
     }
@@ -190,7 +193,8 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   Object.assign(board.node.style, { cursor: "ew-resize", touchAction: "pan-y" });
 
   const scale = make("select", {}, ...["scaled to 0–1", "raw"].map((words) => make("option", { textContent: words })));
-  scale.addEventListener("change", () => { raw = scale.selectedIndex === 1; board.repaint(); });
+  scale.selectedIndex = Number(raw);
+  scale.addEventListener("change", () => { raw = scale.selectedIndex === 1; moved(); });
   transport.node.append(make("label", {}, "curves ", scale));
 
   model.on("change:theta", () => {

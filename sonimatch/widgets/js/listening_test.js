@@ -108,6 +108,11 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     keep();
     mark();
   };
+  const go = (at) => {
+    show(at);
+    const given = state.ratings[order[state.at]];
+    say(`Pair ${state.at + 1}${given ? `, ${given.score} given` : ""}.`);
+  };
   const rate = (score) => {
     const id = order[state.at], { target, match } = plays(id);
     if (!target || !match) { say("Listen to both sounds first: space plays them."); return; }
@@ -149,6 +154,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   const check = (name, file) => {
     if (!file || !(file.kind === KEY || (file.kind === RATINGS && Array.isArray(file.ratings)))) refuse(`${name} is neither a key nor ratings`);
     if (file.kind === KEY) return file;
+    if (!file.ratings.length) refuse(`${name} has no ratings`);
     const given = new Map(file.ratings.map(({ item, score }) => [item, score]));
     if (given.size < file.ratings.length) refuse(`${name} scores a pair twice`);
     for (const [item, score] of given) if (!SCALE.includes(score)) refuse(`${name} gives ${item} the score ${score}; it must be one of ${SCALE.join(", ")}`);
@@ -222,10 +228,10 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   const panel = make("div", { className: "sonimatch-panel", role: "group", tabIndex: 0, "aria-label": "listening test" },
     status, bar, row(button("▶ both (space)", both), ...Object.values(sounds), make("label", {}, "volume ", volume)),
     make("div", {}, QUESTION), make("div", { className: "sonimatch-scale", role: "group", "aria-label": QUESTION }, ...scores, make("span", {}, ends[1]), make("span", {}, ends[5])),
-    row(button("← back", () => show(state.at - 1)), button("next →", () => show(state.at + 1))), ...live.nodes,
+    row(button("← back", () => go(state.at - 1)), button("next →", () => go(state.at + 1))), ...live.nodes,
     row(make("label", {}, "your name ", rater), button("save JSON", () => save("json")), button("save CSV", () => save("csv")), button("start over", again), reveal),
     compare, make("p", { className: "sonimatch-hash" }, `Keys: space plays both, T the target, M the match; 1 to 5 score; ← and → move. Test ${data.id}${synths.map(({ sha256 }) => `, program SHA-256 ${sha256.slice(0, 16)}`).join("")}.`));
-  const keys = { " ": both, t: () => play("target"), m: () => play("match"), ArrowLeft: () => show(state.at - 1), ArrowRight: () => show(state.at + 1) };
+  const keys = { " ": both, t: () => play("target"), m: () => play("match"), ArrowLeft: () => go(state.at - 1), ArrowRight: () => go(state.at + 1) };
   SCALE.forEach((score) => { keys[score] = () => rate(score); });
   panel.addEventListener("keydown", (event) => {
     const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key], { tagName } = event.target;

@@ -88,7 +88,8 @@ sonimatch.elements.RankingBench = async (model, el) => {
     picture.repaint();
     place.replaceChildren(table("Scores, lower is better, and ranks, 1 is best", ["loss", "mean", "median", "rank, means", "rank, trials"],
       losses.map((loss, i) => [loss, statistics.mean(found.scores[i]), median(found.scores[i]), found.means[i], found.trials[i]])));
-    numbers.show(`${choice.synth}, ${data.metrics[choice.metric]}, ${choice.trials} trials; ranks of ${KINDS[choice.shown]}: ${losses.map((loss, i) => `${loss} ${found.ranks[i]}`).join(", ")}; Kruskal–Wallis H ${number(H)}, p ${number(p)}`);
+    const record = Object.keys(data.records).length > 1 ? `${choice.record}, ` : "";
+    numbers.show(`${record}${choice.synth}, ${data.metrics[choice.metric]}, ${choice.trials} trials; ranks of ${KINDS[choice.shown]} by ${TESTS[choice.test]}: ${losses.map((loss, i) => `${loss} ${found.ranks[i]}`).join(", ")}; Kruskal–Wallis H ${number(H)}, p ${number(p)}`);
     el.dataset.ranks = found.ranks.join(",");
   };
   let pending = false;
