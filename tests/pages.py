@@ -159,6 +159,16 @@ def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):
     context.close()
 
 
+def test_an_address_opens_where_its_element_stands(visit, book):
+    page = loaded(visit((book / "notebooks" / "ranking.html").as_uri() + "#ranking=0,1,1,0,0,40"))
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(300)
+    box = page.locator(ELEMENT).bounding_box()
+    assert page.evaluate("scrollY") > 3000
+    assert -box["height"] < box["y"] < 900, "in sight"
+    assert ", 40 trials;" in page.locator(".sonimatch-numbers").first.inner_text()
+
+
 @pytest.mark.parametrize(("width", "opens"), [(390, True), (1280, False)])
 def test_the_sidebar_opens_and_folds(visit, book, width, opens):
     page = loaded(visit((book / "notebooks" / "ranking.html").as_uri(), width))

@@ -162,11 +162,12 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   const wanted = {};
   sonimatch.remember = (id, values) => {
     if (!sonimatch.page) return;
+    delete wanted[id];  // what moved last stands last
     wanted[id] = values.map((x) => Number(x.toPrecision(7))).join(",");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       const all = fragment();
-      for (const [name, value] of Object.entries(wanted)) all.set(name, value);
+      for (const [name, value] of Object.entries(wanted)) { all.delete(name); all.set(name, value); }
       try { history.replaceState(null, "", "#" + decodeURIComponent(all.toString())); } catch (error) { if (error.name !== "SecurityError") throw error; }
     }, 150);
   };
