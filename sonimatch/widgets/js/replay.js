@@ -65,11 +65,11 @@ sonimatch.elements.Replay = async (model, el) => {
 
   // ---------------------------------------------------------------------------------------------- what it sees
   const RIGHT = 12; // half of the last tick's text
-  const panel = (label, ticks, level, goal) => {
+  const panel = (label, ticks, level, goal, short = label) => {
     const view = canvas(120, `${label} over the steps`, (pen, width, height, colors) => {
       const box = { x: LEFT, y: 6, width: width - LEFT - RIGHT, height: height - BOTTOM - 6 };
       const at = (s, y) => [box.x + (box.width * s) / last, box.y + box.height * (1 - sonimatch.clamp(y))];
-      axes(pen, box, colors, { label: "step", ticks: sonimatch.ticks(0, last, 3) }, { label, ticks: ticks() });
+      axes(pen, box, colors, { label: "step", ticks: sonimatch.ticks(0, last, 3) }, { label: short, ticks: ticks() });
       if (goal !== undefined) { pen.setLineDash([4, 3]); trace(pen, [at(0, goal), at(last, goal)], "#d62728", 1); pen.setLineDash([]); }
       trace(pen, [at(place, 0), at(place, 1)], colors.faint, 1);
       for (const trial of [...trials.filter((each) => each !== heard), heard]) {
@@ -96,7 +96,7 @@ sonimatch.elements.Replay = async (model, el) => {
   const bottom = Math.min(-1, Math.floor([...powers.values()].flat().filter((p) => p > -8).reduce((a, b) => Math.min(a, b), 0)));
   const panels = [
     panel("loss, scaled", () => [[0, "0"], [1, "1"]], (trial, k) => scales.get(trial)(trial.value[k])),
-    panel("gradient, scaled", () => [[0, `1e−${-bottom}`], [1, "1"]], (trial, k) => 1 - powers.get(trial)[k] / bottom),
+    panel("gradient, scaled", () => [[0, `1e−${-bottom}`], [1, "1"]], (trial, k) => 1 - powers.get(trial)[k] / bottom, undefined, "∇, scaled"),
     ...space.names.map((_, i) => panel(named(i), () => sonimatch.unitTicks(space, i, margin, 3),
       (trial, k) => (trial.theta[k][i] + margin) / (1 + 2 * margin), (target[i] + margin) / (1 + 2 * margin))),
   ];
