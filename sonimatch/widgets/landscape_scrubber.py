@@ -32,6 +32,7 @@ class LandscapeElement(Element):
     each loss there, `{name: float}`, interpolated linearly between the points of the grid.
     """
 
+    shared = ("maps.js",)
     free: tuple[str, ...]
     value = traitlets.Dict()
 

@@ -239,6 +239,9 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     return { node, changed };
   };
 
+  /* Which program sounds. */
+  sonimatch.origin = (synth) => make("p", { className: "sonimatch-hash" }, `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}`);
+
   /* Numbers for the eye at once, and for a screen reader when the hand rests. */
   sonimatch.numbers = () => {
     const seen = make("p", { className: "sonimatch-numbers", "aria-hidden": "true" }), said = make("p", { className: "sonimatch-said", "aria-live": "polite" });

@@ -1,6 +1,6 @@
 /* The losses over two parameters, side by side, with one point on all of them, and its sound. */
 sonimatch.elements.LandscapeExplorer = async (model, el) => {
-  const { make, canvas, axes, clamp, number, LEFT, BOTTOM } = sonimatch, data = model.get("data"), RED = "#d62728";
+  const { make, canvas, axes, clamp, number, LEFT, BOTTOM } = sonimatch, data = model.get("data");
   const synth = await sonimatch.synth(data.program), space = synth.space, { id, num, parameters } = data, [FIRST, SECOND] = parameters;
   const losses = data.losses.map((loss) => {
     const value = sonimatch.floats(loss.value), finite = value.filter(isFinite), least = Math.min(...finite);
@@ -18,7 +18,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const shared = sonimatch.recall(id, 2), linked = shared !== null;
   let theta = model.get("theta").slice();
   if (linked) parameters.forEach((i, k) => { theta[i] = cube(i, shared[k]); });
-  const title = (i) => (space.unit[i] ? `${space.names[i]} (${space.unit[i]})` : space.names[i]);
+  const title = (i) => sonimatch.titled(space, i);
 
   /* Linear interpolation between the points of the grid, and on them the stored numbers. */
   const split = (x) => {
@@ -34,13 +34,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
     losses.map(({ value, gradient }) => ({ value: read(value, x, y), gradient: gradient.map((part) => read(part, x, y)) }));
 
   // ------------------------------------------------------------------------------------------------ drawing
-  const ticks = (i, count) => {
-    const low = space.low[i], high = space.high[i];
-    if (space.warp[i] !== "log") return sonimatch.ticks(low, high, count);
-    const decades = Array.from({ length: 12 }, (_, k) => 10 ** (Math.ceil(Math.log10(low)) + k)).filter((value) => value <= high);
-    const marks = decades.length > 1 ? decades : [low, high];
-    return marks.map((value) => [cube(i, value), number(value)]);
-  };
+  const ticks = (i, count) => sonimatch.unitTicks(space, i, 0, count);
   const arrow = (pen, px, py, dx, dy, length) => {
     const size = Math.hypot(dx, dy), [ux, uy] = [dx / size, dy / size], tip = [px + ux * length, py + uy * length];
     if (!(size > 0) || !isFinite(size)) return;
@@ -53,15 +47,6 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const place = (box, x, y) => [box.x + x * box.width, box.y + (1 - y) * box.height];
   const inner = (width, height) => ({ x: LEFT, y: 20, width: width - LEFT - 18, height: height - BOTTOM - 20 });
 
-  /* The map of a loss as a picture of one pixel a point, in which a value is at the middle of its pixel. */
-  const picture = ({ value, least, span }) => {
-    const node = make("canvas", { width: num, height: num }), image = new ImageData(num, num);
-    value.forEach((v, k) => {
-      if (isFinite(v)) image.data.set(sonimatch.viridis((v - least) / span), 4 * ((num - 1 - (k % num)) * num + Math.floor(k / num)));
-    });
-    node.getContext("2d").putImageData(image, 0, 0);
-    return node;
-  };
   /* All that stays while the point moves. */
   const still = (loss, map, width, height, ratio, font, colors) => {
     const node = make("canvas", { width: Math.round(width * ratio), height: Math.round(height * ratio) }), pen = node.getContext("2d"), box = inner(width, height);
@@ -82,15 +67,12 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
     }
     pen.globalAlpha = 1;
     if (!target) return node;
-    const [px, py] = place(box, target[FIRST], target[SECOND]);
-    pen.beginPath();
-    for (const side of [-1, 1]) { pen.moveTo(px - 5, py - 5 * side); pen.lineTo(px + 5, py + 5 * side); }
-    for (const [size, color] of [[5, "white"], [2.5, RED]]) { pen.lineWidth = size; pen.strokeStyle = color; pen.stroke(); }
+    sonimatch.cross(pen, place(box, target[FIRST], target[SECOND]));
     return node;
   };
   let spent = 0;
   const panels = losses.map((loss, k) => {
-    const map = picture(loss);
+    const map = sonimatch.heat(loss.value, num, num); // a value is at the middle of its pixel
     let layer = null, key = "";
     const panel = canvas(210, `${loss.name} over ${title(FIRST)} and ${title(SECOND)}; arrow keys move the point`, (pen, width, height, colors) => {
       const started = performance.now(), ratio = window.devicePixelRatio || 1, now = [width, ratio, colors.text, colors.faint].join();
@@ -98,8 +80,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
       const box = inner(width, height), [px, py] = place(box, theta[FIRST], theta[SECOND]), { gradient, value } = look()[k];
       pen.drawImage(layer, 0, 0, width, height);
       if (!level(loss, gradient) && !done(loss, value)) arrow(pen, px, py, ...downhill(gradient, box), 26);
-      pen.fillStyle = "white"; pen.strokeStyle = "black"; pen.lineWidth = 1.5;
-      pen.beginPath(); pen.arc(px, py, 5, 0, 2 * Math.PI); pen.fill(); pen.stroke();
+      sonimatch.disc(pen, [px, py], 5, "white", "black");
       spent += performance.now() - started;
       el.dataset.paint = spent.toFixed(2);
     });
@@ -109,14 +90,8 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   });
 
   // ------------------------------------------------------------------------------------------------ numbers
-  const padding = { padding: "0.1rem 0.25rem", textAlign: "right" }, heads = ["loss", "value", ...parameters.map((i) => `∂ ${space.names[i]}`), ...(target ? ["off target"] : [])];
-  const cells = losses.map(() => heads.slice(1).map(() => make("td", { style: padding })));
-  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "clamp(0.75em, 2.2vw, 0.85em)", margin: 0 } },
-    make("thead", {}, make("tr", {}, ...heads.map((words, k) => make("th", { scope: "col", textContent: words, style: k ? padding : { ...padding, textAlign: "left" } })))),
-    make("tbody", {}, ...losses.map((loss, k) => {
-      const swatch = make("span", { style: { display: "inline-block", width: "0.7em", height: "0.7em", marginRight: "0.4em", background: loss.color } });
-      return make("tr", {}, make("th", { scope: "row", style: { ...padding, textAlign: "left", fontWeight: "normal", whiteSpace: "nowrap" } }, swatch, loss.name), ...cells[k]);
-    })));
+  const heads = ["loss", "value", ...parameters.map((i) => `∂ ${space.names[i]}`), ...(target ? ["off target"] : [])], cells = losses.map(() => heads.slice(1).map(() => make("td")));
+  const table = sonimatch.table(heads, losses.map(({ name, color }, k) => ({ controls: [], name, color, cells: cells[k] })));
   /* The angle between downhill and the way to the target, in the unit square. */
   const angle = (loss, gradient, value) => {
     if (level(loss, gradient) || done(loss, value)) return "–";
@@ -192,11 +167,10 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
     update(); repaint(); transport.changed();
   });
 
-  const columns = "repeat(auto-fit, minmax(clamp(23%, (620px - 100%) * 1000, 45%), 1fr))";
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: the losses over ${space.names[FIRST]} and ${space.names[SECOND]}` },
-    make("div", { style: { display: "grid", gap: "0.4rem", gridTemplateColumns: columns } }, ...panels.map((panel) => panel.node)),
-    ...sliders.map((slider) => slider.node), make("div", { style: { minWidth: 0, overflowX: "auto" } }, table), numbers.nodes[1], transport.node,
-    make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
+    sonimatch.beside(panels.map((panel) => panel.node), 320),
+    ...sliders.map((slider) => slider.node), table, numbers.nodes[1], transport.node,
+    sonimatch.origin(synth)));
   el.sonimatch = { theta: () => theta, look, sound: () => synth.render(theta), synth };
   update();
   if (linked) tell();

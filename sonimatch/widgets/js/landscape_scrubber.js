@@ -2,7 +2,7 @@
 sonimatch.elements.LandscapeScrubber = async (model, el) => {
   const { make, canvas, axes, clamp, number, LEFT, BOTTOM } = sonimatch, data = model.get("data"), RED = "#d62728", RIGHT = 18;
   const synth = await sonimatch.synth(data.program), space = synth.space, free = data.parameter, { id, grid, rows } = data, num = grid.length;
-  const name = space.names[free], unit = space.unit[free], low = space.low[free], high = space.high[free];
+  const name = space.names[free], unit = space.unit[free];
   const losses = data.losses.map((loss) => ({ ...loss, table: sonimatch.floats(loss.table) }));
   const audio = data.audio ? sonimatch.floats(data.audio) : null, aimed = rows.length > 0, movable = rows.length > 1;
 
@@ -39,12 +39,6 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
     || (aimed && Math.abs(rows[row] - x) < 1e-6 && value - least <= 1e-6 * span);
 
   // ------------------------------------------------------------------------------------------------ drawing
-  const ticks = (count) => {
-    if (space.warp[free] !== "log") return sonimatch.ticks(low, high, count);
-    const decades = Array.from({ length: 12 }, (_, k) => 10 ** (Math.ceil(Math.log10(low)) + k)).filter((value) => value <= high);
-    const marks = decades.length > 2 ? decades : [low, Math.sqrt(low * high), high];
-    return marks.map((value) => [cube(value), number(value)]);
-  };
   const amounts = (least, span) => {
     const most = Math.max(Math.abs(least), Math.abs(least + span));
     const [divisor, mark] = most >= 1e7 ? [1e6, "M"] : most >= 1e4 ? [1e3, "k"] : [1, ""];
@@ -84,7 +78,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
     boxes.forEach((box, k) => {
       const shown = raw ? [losses[k]] : losses, bottom = box.y + box.height;
       const y = raw ? { label: "", ticks: amounts(shown[0].least, shown[0].span) } : { label: "loss, scaled to 0–1", ticks: [[0, "0"], [0.5, "0.5"], [1, "1"]] };
-      axes(pen, box, colors, { label: unit ? `${name} (${unit})` : name, ticks: ticks(box.width < 200 ? 2 : 5) }, y);
+      axes(pen, box, colors, { label: sonimatch.titled(space, free), ticks: sonimatch.unitTicks(space, free, 0, box.width < 200 ? 2 : 5) }, y);
       if (raw) {
         pen.fillStyle = shown[0].color;
         pen.fillRect(box.x, box.y - 15, 9, 9);
@@ -121,15 +115,8 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   });
 
   // ------------------------------------------------------------------------------------------------ numbers
-  const cell = (kind, words, style) => make(kind, { textContent: words, style: { padding: "0.1rem 0.3rem", textAlign: "right", ...style } });
-  const cells = losses.map(() => ["value", "gradient", "way"].map(() => cell("td", "")));
-  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "clamp(0.75em, 3.4vw, 0.9em)", margin: 0 } },
-    make("thead", {}, make("tr", {}, ...["loss", "value", "gradient", "downhill"].map((words, k) => cell("th", words, k ? {} : { textAlign: "left" })))),
-    make("tbody", {}, ...losses.map((loss, k) => {
-      const swatch = make("span", { style: { display: "inline-block", width: "0.7em", height: "0.7em", marginRight: "0.4em", background: loss.color } });
-      const head = make("th", { scope: "row", style: { textAlign: "left", fontWeight: "normal", padding: "0.1rem 0.3rem", whiteSpace: "nowrap" } }, swatch, loss.name);
-      return make("tr", {}, head, ...cells[k]);
-    })));
+  const heads = ["loss", "value", "gradient", "downhill"], cells = losses.map(() => heads.slice(1).map(() => make("td")));
+  const table = sonimatch.table(heads, losses.map(({ name, color }, k) => ({ controls: [], name, color, cells: cells[k] })));
   const downhill = (point, loss) => {
     if (level(point, loss)) return "–";
     const way = point.gradient > 0 ? "←" : "→";
@@ -210,8 +197,8 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   });
 
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: the losses over ${name}` },
-    board.node, handle.node, ...(goal ? [goal.node] : []), make("div", { style: { minWidth: 0, overflowX: "auto" } }, table), numbers.nodes[1], transport.node,
-    make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
+    board.node, handle.node, ...(goal ? [goal.node] : []), table, numbers.nodes[1], transport.node,
+    sonimatch.origin(synth)));
   el.sonimatch = { theta, target, look, sound: () => synth.render(theta()), synth };
   update();
   if (linked) tell();

@@ -1,4 +1,4 @@
-/* What elements on two parameters share: pictures, planes, marks and tables. */
+/* What elements on landscapes share: pictures, planes, marks, ticks and tables. */
 
 /* `grid [nx, ny]` on even steps of the unit square, at a point `(u, v)` inside it. */
 sonimatch.bilinear = (grid, nx, ny, u, v) => {
@@ -20,7 +20,9 @@ sonimatch.titled = (space, i) => (space.unit[i] ? `${space.names[i]} (${space.un
 /* Physical ticks of parameter `i`, where the unit interval has a `margin` on both sides. */
 sonimatch.unitTicks = (space, i, margin, count) => {
   const low = space.low[i], high = space.high[i];
-  const ticks = space.warp[i] === "log" ? [0, 0.5, 1].map((u) => [u, sonimatch.number(low * (high / low) ** u)]) : sonimatch.ticks(low, high, count);
+  const decades = Array.from({ length: 12 }, (_, k) => 10 ** (Math.ceil(Math.log10(low)) + k)).filter((value) => value <= high);
+  const marks = decades.length > 1 ? decades : [low, Math.sqrt(low * high), high];
+  const ticks = space.warp[i] === "log" ? marks.map((value) => [Math.log(value / low) / Math.log(high / low), sonimatch.number(value)]) : sonimatch.ticks(low, high, count);
   return ticks.map(([u, text]) => [(u + margin) / (1 + 2 * margin), text.replace(/(\d)000$/, "$1k")]);
 };
 /* The inside of a panel with a title; a panel of two parameters, where `picture`, if there is one, fills the unit square: theta to pixels, and back. */
@@ -68,17 +70,11 @@ sonimatch.cross = (pen, [x, y]) => {
 
 /* A table: the rows are a control or two, a name with its colour, and cells that are filled later. */
 sonimatch.table = (heads, rows) => {
-  const { make } = sonimatch, style = (first) => ({ padding: "0.1rem 0.3rem", textAlign: first ? "left" : "right", fontWeight: "normal", whiteSpace: "nowrap" });
-  const cell = (tag, first, ...inside) => make(tag, { style: style(first) }, ...inside);
-  const head = heads.map((text, k) => { const node = cell("th", k <= rows[0].controls.length, text); node.scope = "col"; node.style.whiteSpace = "normal"; return node; });
-  const body = rows.map(({ controls, name, color, cells }) => {
-    const swatch = make("span", { style: { display: "inline-block", width: "0.7em", height: "0.7em", marginRight: "0.4em", background: color } }), title = cell("th", true, swatch, name);
-    title.scope = "row";
-    return make("tr", {}, ...controls.map((control) => cell("td", true, control)), title, ...cells);
-  });
-  rows.forEach(({ cells }) => cells.forEach((node) => Object.assign(node.style, style(false))));
-  const table = make("table", { style: { width: "100%", borderCollapse: "collapse", fontVariantNumeric: "tabular-nums", fontSize: "0.85em", margin: 0 } }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
-  return make("div", { style: { overflowX: "auto" } }, table);
+  const { make } = sonimatch, first = (k) => (k <= rows[0].controls.length ? { className: "sonimatch-first" } : {});
+  const head = heads.map((text, k) => make("th", { scope: "col", ...first(k) }, text));
+  const body = rows.map(({ controls, name, color, cells }) => make("tr", {}, ...controls.map((control, k) => make("td", first(k), control)),
+    make("th", { scope: "row", className: "sonimatch-first" }, make("span", { className: "sonimatch-swatch", style: { background: color } }), name), ...cells));
+  return make("div", { className: "sonimatch-rows" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body)));
 };
 /* Panels side by side, two in a row where it is narrow, none wider than `most` pixels. */
 sonimatch.beside = (nodes, most) => sonimatch.make("div", { style: { display: "grid", width: "100%", maxWidth: `${nodes.length * most}px`, margin: "0 auto", gap: "0.4rem", gridTemplateColumns: "repeat(auto-fit, minmax(clamp(23%, (620px - 100%) * 1000, 45%), 1fr))" } }, ...nodes);

@@ -163,7 +163,7 @@ sonimatch.elements.OwnDescent = async (model, el) => {
     sonimatch.beside(maps.map((map) => map.node), 420), ...sliders.map((slider) => slider.node),
     make("div", { className: "sonimatch-transport" }, make("label", {}, "rule ", rule), clip.node, bounded.node, random),
     rate.node, length.node, momentum.node, transport.node, table, ...numbers.nodes,
-    make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
+    sonimatch.origin(synth)));
   update();
   el.sonimatch = {
     synth, losses, theta: () => theta.slice(), settings: () => ({ ...set }), descend, sound: () => synth.render(theta),

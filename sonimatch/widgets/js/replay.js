@@ -183,7 +183,7 @@ sonimatch.elements.Replay = async (model, el) => {
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: a search, step by step` },
     ...(maps.length ? [sonimatch.beside(maps.map((each) => each.node), 420)] : []), slider.node, transport.node,
     ...numbers.nodes, table, sonimatch.beside(panels.map((each) => each.node), 420),
-    make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
+    sonimatch.origin(synth)));
   transport.node.prepend(button);
   slider.show(Math.ceil(step / every) / positions);
   mark(); write();

@@ -107,7 +107,7 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: parameters and sound` },
     ...sliders.map((slider) => slider.node), transport.node, ...numbers.nodes,
     ...views.map((each) => each.node),
-    make("p", { className: "sonimatch-hash", textContent: `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}` })));
+    sonimatch.origin(synth)));
   el.sonimatch = { sound: () => sound, theta: () => theta, synth };
   update();
 };
