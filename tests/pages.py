@@ -23,7 +23,7 @@ PAGES = sorted(
 )
 ELEMENT = "div.sonimatch[data-element]"
 READY = f"[...document.querySelectorAll('{ELEMENT}')].every(each => each.dataset.ready)"
-USABLE = f"Math.max(0, ...[...document.querySelectorAll('{ELEMENT}')].map(each => each.dataset.ready))"
+USABLE = f"[...document.querySelectorAll('{ELEMENT}')].map(each => Number(each.dataset.ready))"
 STATE = """each => JSON.stringify([each.innerText, Object.values(each.lastElementChild.dataset),
     [...each.querySelectorAll('input, select')].map(input => [input.value, input.checked])])"""
 PAINTS = """async (slider) => {
@@ -139,13 +139,13 @@ def move(page, element) -> list[float]:
 def test_a_page_from_the_disk(visit, book, report, name):
     *_, page = opened = [loaded(visit((book / name).as_uri(), 1280)) for _ in range(3)]
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-    usable = statistics.median(each.evaluate(USABLE) for each in opened)
+    usable = [*map(statistics.median, zip(*(each.evaluate(USABLE) for each in opened), strict=True))]
     for number in range(page.locator(ELEMENT).count()):
         element = page.locator(ELEMENT).nth(number)
         element.scroll_into_view_if_needed()
         paints = move(page, element)
         times = [f"{statistics.median(paints):.1f}", f"{max(paints):.1f}"] if paints else ["–", "–"]
-        report.append((name, element.get_attribute("data-element"), str(usable), *times))
+        report.append((name, element.get_attribute("data-element"), str(usable[number]), *times))
 
 
 def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):

@@ -74,6 +74,7 @@ def test_an_element_is_static_in_a_page_and_a_widget_with_a_kernel(tmp_path, mon
     assert state["theta"] == player.theta
     assert state["data"]["program"]["sha256"] == bp_noise.source_sha256
     assert base64.b64decode(state["data"]["program"]["wasm"]) == bp_noise.to_wasm().code
+    assert bundle["text/html"].endswith("<script>globalThis.sonimatch?.start()</script></div>"), "at once, page or not"
     image = r'<img src="\.\./_static/sounds/([0-9a-f]+\.png)" alt="bp_noise at lp_cut 700 Hz'
     picture = re.search(image, bundle["text/html"])
     assert (tmp_path / picture[1]).read_bytes().startswith(b"\x89PNG")

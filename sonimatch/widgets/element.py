@@ -88,7 +88,7 @@ class Element(anywidget.AnyWidget):
             f'<div class="sonimatch" data-element="{type(self).__name__}">'
             f'<script type="application/json">{state}</script>'
             f'<div class="sonimatch-fallback"><img src="../_static/sounds/{name}" alt="{html.escape(self.sentence())}">'
-            f"<p>{html.escape(self.sentence())}</p></div></div>"
+            f"<p>{html.escape(self.sentence())}</p></div><script>globalThis.sonimatch?.start()</script></div>"
         )
         paper = base64.b64encode(self.printed()._repr_png_()).decode()
         return {"text/html": page, "image/png": paper, "text/plain": repr(self)}

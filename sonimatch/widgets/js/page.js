@@ -33,5 +33,6 @@
   };
   addEventListener("load", show);  // pictures above it have moved it
   addEventListener("hashchange", () => { if (Object.keys(names).some((name) => location.hash.includes(`${name}=`))) location.reload(); });  // a link to a setting, within the page
-  if (document.readyState === "loading") document.addEventListener("readystatechange", start, { once: true }); else start();  // before deferred scripts
+  sonimatch.start = start;  // called behind each element, before the rest of the page is read
+  start();
 })();
