@@ -24,7 +24,7 @@ PAGES = sorted(
 ELEMENT = "div.sonimatch[data-element]"
 READY = f"[...document.querySelectorAll('{ELEMENT}')].every(each => each.dataset.ready)"
 USABLE = f"[...document.querySelectorAll('{ELEMENT}')].map(each => Number(each.dataset.ready))"
-STATE = """each => JSON.stringify([each.innerText, Object.values(each.lastElementChild.dataset),
+STATE = """each => JSON.stringify([each.innerText, Object.values(each.querySelector(':scope > div').dataset),
     [...each.querySelectorAll('input, select')].map(input => [input.value, input.checked])])"""
 PAINTS = """async (slider) => {
     const spent = [];
@@ -128,7 +128,7 @@ def move(page, element) -> list[float]:
     assert page.evaluate("sonimatch.sound.playing") is None, "nothing sounds before somebody asks"
     play = element.get_by_role("button", name=re.compile("▶ (play|this|start)"))
     if play.count():
-        assert element.evaluate("each => sonimatch.peak(each.lastElementChild.sonimatch.sound())") > 1e-4
+        assert element.evaluate("each => sonimatch.peak(each.querySelector(':scope > div').sonimatch.sound())") > 1e-4
         play.first.click()
         page.wait_for_function("sonimatch.sound.playing !== null")
         page.evaluate("sonimatch.sound.stop()")
