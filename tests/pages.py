@@ -186,7 +186,9 @@ def test_an_address_leads_to_a_spot(visit, book):
     page = loaded(visit((book / "notebooks" / "index.html").as_uri() + "#bp_noise=500,20"))
     numbers = page.locator("[data-element=SynthPlayer] .sonimatch-numbers")
     assert "lp_cut 500 Hz, hp_cut 20 Hz" in numbers.inner_text()
-    page.evaluate("location.hash = 'the-chapters'")  # a heading: nothing moves
+    page.evaluate("location.hash = 'the-chapters'")
+    page.wait_for_timeout(500)
+    assert "lp_cut 500 Hz, hp_cut 20 Hz" in numbers.inner_text(), "a heading moves nothing"
     page.evaluate("location.hash = 'bp_noise=900,30&scrub-s_noise_am-rate=7,10,0'")
     page.wait_for_function("document.body.innerText.includes('lp_cut 900 Hz, hp_cut 30 Hz')")
     assert "rate\n7 Hz" in loaded(page).locator("[data-element=LandscapeScrubber]").inner_text()

@@ -1,6 +1,7 @@
 """The landscape explorer in a browser: one point on all maps, its numbers are the stored ones."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,8 +98,21 @@ def test_a_slope_that_is_rounding_has_no_angle(page):
     rows = [there.get_by_role("row").filter(has_text=name).inner_text() for name in NAMES]
     assert rows[0].endswith("°")
     assert rows[1].endswith("–")
-    there = page(LandscapeExplorer(noise_am, losses, goal, num=6, theta=[0.4, 0.6], progress=False))
-    assert all(there.get_by_role("row").filter(has_text=name).inner_text().endswith("–") for name in NAMES), "arrived"
+
+
+def test_at_the_target_there_is_no_way_to_it(page, explorer):
+    """Where the loss is at its least a slope is rounding, also a hair's breadth off, as an address has it."""
+    stored, at = explorer.landscapes["L1_Spec"], (2, 4)
+    value, gradient = stored.value.copy(), stored.gradient.copy()
+    value[at], gradient[at] = value.min(), 0.5
+    goal = dict(zip(noise_am.space.names, map(float, noise_am.space.to_physical(stored.theta[at])), strict=True))
+    maps = {"L1_Spec": replace(stored, value=value, gradient=gradient)}
+    there = page(LandscapeExplorer(noise_am, target=goal, landscapes=maps, theta=stored.theta[at] + np.float32(1e-7)))
+    row = there.get_by_role("row").filter(has_text="L1_Spec")
+    assert row.inner_text().endswith("0.5\t0.5\t–")
+    there.locator("canvas").first.press("ArrowRight")
+    there.wait_for_function(f"!{ELEMENT}.dataset.theta.startsWith('0.4')")
+    assert row.inner_text().endswith("°")
 
 
 @pytest.mark.parametrize(("width", "columns"), [(390, 2), (1000, 2)])

@@ -82,6 +82,13 @@ def test_scores_by_keyboard(page, element):
     assert "Pair 3 of 4; 2 scored" in there.locator(".sonimatch-panel").inner_text()
     there.get_by_role("button", name="← back").click()
     there.wait_for_function("document.querySelector('.sonimatch-said').textContent === 'Pair 2, 1 given.'")
+    there.wait_for_function(f"location.hash === '#{element.key.test}=2'")
+
+
+def test_an_address_leads_to_a_pair(page, element):
+    for pair, at in (("3", "2"), ("99", "3"), ("x", "0"), ("", "0")):
+        there = page(element, fragment=f"{element.key.test}={pair}")
+        assert there.evaluate(f"{ELEMENT}.dataset.at") == at
 
 
 def test_it_resumes_and_starts_over(page, element):

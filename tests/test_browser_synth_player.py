@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sonimatch import SYNTHS, bp_noise, sinesaw_am
+from sonimatch import SYNTHS, bp_noise, hp_noise, sinesaw_am
 from sonimatch.widgets import SynthPlayer
 
 ELEMENT = "document.querySelector('div.sonimatch > div').sonimatch"
@@ -62,6 +62,12 @@ def test_an_address_that_says_nothing_changes_nothing(page, fragment):
     there = page(SynthPlayer(bp_noise), fragment=fragment)
     theta = there.evaluate("document.querySelector('div.sonimatch > div').sonimatch.theta()")
     np.testing.assert_allclose(theta, bp_noise.space.theta({}), rtol=1e-6)
+
+
+def test_nothing_is_no_number(page):
+    there = page(SynthPlayer(hp_noise), fragment="hp_noise=")
+    theta = there.evaluate("document.querySelector('div.sonimatch > div').sonimatch.theta()")
+    np.testing.assert_allclose(theta, hp_noise.space.theta({}), rtol=1e-6)
 
 
 def test_twins_have_addresses_of_their_own(page):

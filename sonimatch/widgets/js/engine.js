@@ -155,7 +155,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   const fragment = () => new URLSearchParams(sonimatch.page ? location.hash.slice(1) : "");
   /* The `count` numbers that stand there for an element, or null. */
   sonimatch.recall = (id, count) => {
-    const values = (fragment().get(id) ?? "nothing").split(",").map(Number);
+    const values = (fragment().get(id) || "nothing").split(",").map(Number);
     return values.length === count && values.every(isFinite) ? values : null;
   };
   let waiting = null;

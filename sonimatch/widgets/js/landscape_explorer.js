@@ -93,15 +93,15 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   const heads = ["loss", "value", ...parameters.map((i) => `∂ ${space.names[i]}`), ...(target ? ["off target"] : [])], cells = losses.map(() => heads.slice(1).map(() => make("td")));
   const table = sonimatch.table(heads, losses.map(({ name, color }, k) => ({ controls: [], name, color, cells: cells[k] })));
   /* The angle between downhill and the way to the target, in the unit square. */
-  const angle = (loss, gradient, value) => {
-    if (level(loss, gradient) || done(loss, value)) return "–";
+  const angle = (loss, gradient) => {
     const way = parameters.map((i) => target[i] - theta[i]), size = Math.hypot(...way) * Math.hypot(...gradient);
-    return size > 0 && isFinite(size) ? `${Math.round((Math.acos(clamp(-(way[0] * gradient[0] + way[1] * gradient[1]) / size, -1, 1)) * 180) / Math.PI)}°` : "–";
+    if (level(loss, gradient) || Math.hypot(...way) < 1e-6) return "–";
+    return isFinite(size) ? `${Math.round((Math.acos(clamp(-(way[0] * gradient[0] + way[1] * gradient[1]) / size, -1, 1)) * 180) / Math.PI)}°` : "–";
   };
   const numbers = sonimatch.numbers();
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
-    const words = here.map(({ value, gradient }, k) => [number(value), ...gradient.map((part) => number(part, 3)), ...(target ? [angle(losses[k], gradient, value)] : [])]);
+    const words = here.map(({ value, gradient }, k) => [number(value), ...gradient.map((part) => number(part, 3)), ...(target ? [angle(losses[k], gradient)] : [])]);
     words.forEach((row, k) => row.forEach((text, j) => { cells[k][j].textContent = text; }));
     const said = losses.map((loss, k) => `${loss.name} ${words[k][0]}, gradient ${words[k][1]} and ${words[k][2]}${target ? `, ${words[k][3]} off the target` : ""}`);
     numbers.show([sonimatch.setting(space, theta), ...said].join("; "));

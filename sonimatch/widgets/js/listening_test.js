@@ -108,8 +108,9 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     keep();
     mark();
   };
+  const move = (at) => { show(at); sonimatch.remember(data.id, [state.at + 1]); };
   const go = (at) => {
-    show(at);
+    move(at);
     const given = state.ratings[order[state.at]];
     say(`Pair ${state.at + 1}${given ? `, ${given.score} given` : ""}.`);
   };
@@ -118,7 +119,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     if (!target || !match) { say("Listen to both sounds first: space plays them."); return; }
     state.ratings[id] = { score, position: state.at + 1, target_plays: target, match_plays: match, time: new Date().toISOString() };
     const left = [...order.slice(state.at + 1), ...order].find((one) => !state.ratings[one]);
-    show(left === undefined ? state.at : order.indexOf(left));
+    move(left === undefined ? state.at : order.indexOf(left));
     say(left === undefined ? `${score} given. All ${ids.length} pairs are scored: save the file.` : `${score} given. Pair ${state.at + 1}.`);
   };
 
@@ -146,7 +147,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     if (!confirm("Forget all scores given here?")) return;
     const { rater: who } = state;
     state = { ...fresh(), rater: who };
-    shuffle(); show(0); say("All scores are forgotten.");
+    shuffle(); move(0); say("All scores are forgotten.");
   };
 
   // ------------------------------------------------------------------------------------------------ several raters
@@ -244,6 +245,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   if (data.folder) el.addEventListener("shown", () => panel.focus()); // the page has nothing else
   shuffle();
   if (!order[state.at]) state.at = 0;
-  show(state.at);
+  const linked = sonimatch.recall(data.id, 1);
+  show(linked ? Math.round(linked[0]) - 1 : state.at);
   say(!kept ? "This browser keeps nothing: save the file before you leave the page." : rated() ? `Welcome back: ${rated()} of ${ids.length} pairs are scored.` : "Press space to hear the first pair.");
 };
