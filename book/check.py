@@ -1,7 +1,7 @@
-"""Checks on what a build made: `check.py notebook FILE...` and `check.py site FOLDER`.
+"""Checks on what a build made: `check.py notebook FILE...`, `check.py site FOLDER` and `check.py tests FILE...`.
 
 A notebook must have run to its end without a Python warning.  A site must need no network: scripts, styles,
-pictures and sounds all lie in its own folder; and no page may weigh more than it should.
+pictures and sounds all lie in its own folder; and no page may weigh more than it should.  Of tests, by pytest's XML, it tells what was skipped for want of a browser.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 PAGE_LIMIT = 1_500_000  # bytes of a page's own HTML, pictures and sounds
 LANDING, LANDING_LIMIT = "notebooks/index.html", 600_000
@@ -83,8 +84,23 @@ def check_site(root: Path) -> list[str]:
     return problems
 
 
+def tested(paths: list[Path]) -> str:
+    """Return one line on what these runs of pytest, as JUnit XML, could not do."""
+    skipped = [skip.get("message", "") for path in paths for skip in ElementTree.parse(path).iter("skipped")]
+    without = sum("Chromium" in message for message in skipped)
+    if not without:
+        return "All tests passed, those in a browser too."
+    return (
+        f"All other tests passed, but {without} browser tests were skipped: they need Chromium or Google Chrome on "
+        "the PATH (Debian, Ubuntu: apt install chromium; Fedora: dnf install chromium; macOS: brew install --cask chromium)."
+    )
+
+
 def main(arguments: list[str]) -> int:
     kind, *paths = arguments
+    if kind == "tests":
+        print(tested([Path(path) for path in paths]))
+        return 0
     check = {"notebook": check_notebook, "site": check_site}[kind]
     problems = [problem for path in paths for problem in check(Path(path))]
     for problem in problems:
