@@ -1,7 +1,8 @@
 """Checks on what a build made: `check.py notebook FILE...`, `check.py site FOLDER` and `check.py tests FILE...`.
 
 A notebook must have run to its end without a Python warning.  A site must need no network: scripts, styles,
-pictures and sounds all lie in its own folder; and no page may weigh more than it should.  Of tests, by pytest's XML, it tells what was skipped for want of a browser.
+pictures and sounds all lie in its own folder; and no page may weigh more than it should.
+Of tests, by pytest's XML, it tells what was skipped for want of a browser.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def tested(paths: list[Path]) -> str:
         return "All tests passed, those in a browser too."
     return (
         f"All other tests passed, but {without} browser tests were skipped: they need Chromium or Google Chrome on "
-        "the PATH (Debian, Ubuntu: apt install chromium; Fedora: dnf install chromium; macOS: brew install --cask chromium)."
+        "the PATH (Debian: apt install chromium; Fedora: dnf install chromium; macOS: brew install --cask chromium)."
     )
 
 
