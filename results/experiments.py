@@ -89,7 +89,7 @@ class Walks(Experiment):
     def draw(self, synth: Any, loss: Any, trials: Sequence[int]) -> Problem:
         ((target, start),) = (ends for name, *ends in self.chosen if name == synth.name)
         problem = super().draw(synth, loss, trials)
-        truth, begin = (jnp.tile(synth.space.theta(dict(zip(synth.space.names, point))), (len(trials), 1))
+        truth, begin = (jnp.tile(synth.space.theta(dict(zip(synth.space.names, point, strict=True))), (len(trials), 1))
                         for point in (target, start))  # fmt: skip
         sounds = jnp.stack([synth(theta) for theta in truth])
         return replace(problem, target=sounds, theta_true=truth, theta_init=begin)
