@@ -239,8 +239,8 @@ def violins_figure(
 ) -> Figure:
     """A panel for each synth, a violin in its colour for each loss: `distributions[synth][loss] [n]`.
 
-    Above a violin stands its rank. `rivals`: one value for each violin, what random search attains; a grey diamond.
-    The axis is that of the violins: for a rival off it a grey triangle at the edge, with its value, points there.
+    Above a violin stands its rank. `rivals`: one value for each violin, what random search attains; a grey diamond
+    beside it. The axis is that of the violins: for a rival off it a grey triangle with its value points there.
     """
     width = 0.7 + 0.42 * sum(map(len, distributions.values()))
     figure, axes = _axes(1, len(distributions), max(3.6, width), 3.0)
@@ -256,12 +256,14 @@ def violins_figure(
         low, high = values.min() - room, values.max() + 2 * room
         for place, loss in enumerate(losses if rivals else (), 1):
             rival = rivals[synth][loss]
-            panel.plot(place, np.clip(rival, low, high), "v" if rival < low else "^" if rival > high else "D",
-                       clip_on=False, zorder=5, **gray)  # fmt: skip
-            if not low <= rival <= high:
-                above = rival > high
-                panel.annotate(f"{rival:.3g}", (place, high if above else low), (0, 4 if above else 5), ha="center",
-                               textcoords="offset points", fontsize=6, color="#666666")  # fmt: skip
+            point, marker = (
+                (place + 0.36, np.clip(rival, low, high)),
+                "v" if rival < low else "^" if rival > high else "D",
+            )
+            panel.plot(*point, marker, clip_on=False, zorder=5, **gray)
+            if marker != "D":
+                style: dict[str, Any] = {"ha": "center", "fontsize": 6, "color": "#666666"}
+                panel.annotate(f"{rival:.3g}", point, (0, 4), textcoords="offset points", **style)
         panel.set_xticks(range(1, len(losses) + 1), list(losses), rotation=45, ha="right")
         panel.set_axisbelow(True)
         panel.set_title(synth, fontsize=9, pad=14 if rivals else None)
@@ -270,7 +272,7 @@ def violins_figure(
     if rivals:
         axes[0, 0].plot([], [], "D", label="random search", **gray)
         axes[0, 0].plot([], [], "^", label="random search, off the axis", **gray)
-        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
 
