@@ -256,10 +256,8 @@ def violins_figure(
         low, high = values.min() - room, values.max() + 2 * room
         for place, loss in enumerate(losses if rivals else (), 1):
             rival = rivals[synth][loss]
-            point, marker = (
-                (place + 0.36, np.clip(rival, low, high)),
-                "v" if rival < low else "^" if rival > high else "D",
-            )
+            point = place + 0.36, np.clip(rival, low, high)
+            marker = "v" if rival < low else "^" if rival > high else "D"
             panel.plot(*point, marker, clip_on=False, zorder=5, **gray)
             if marker != "D":
                 style: dict[str, Any] = {"ha": "center", "fontsize": 6, "color": "#666666"}
