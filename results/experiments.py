@@ -1,20 +1,26 @@
 """The experiments behind the records in this folder, and the command that makes them again.
 
 `python results/experiments.py` runs every experiment whose record is missing, or those that are named; `--list` lists
-them. The two presets are stored with the whole path of every trial, the others with its start and its end.
+them. The two presets and the walks are stored with the whole path of every trial, the others with its start and its
+end.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
 
 from sonimatch.features import RELEASED_STFT
 from sonimatch.losses import DTW_Envelope, L1_Spec, Scattering, SIMSE_Spec
 from sonimatch.search import Adam, GradientDescent, RandomSearch, RMSProp
 from sonimatch.study import PAPER, PRESETS, RELEASED, Experiment, run, save
 from sonimatch.synths import RELEASED_SYNTHS, add_sinesaw, bp_noise, noise_am, sinesaw_am
+from sonimatch.types import Problem
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "study"
@@ -73,8 +79,33 @@ optimizers = [
 ]
 bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SUBSET)
 
+
+@dataclass(frozen=True)
+class Walks(Experiment):
+    """One trial of each pair, from a start to a target that are chosen: `(synth, target, start)`, physical values."""
+
+    chosen: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = ()
+
+    def draw(self, synth: Any, loss: Any, trials: Sequence[int]) -> Problem:
+        ((target, start),) = (ends for name, *ends in self.chosen if name == synth.name)
+        problem = super().draw(synth, loss, trials)
+        truth, begin = (jnp.tile(synth.space.theta(dict(zip(synth.space.names, point, strict=True))), (len(trials), 1))
+                        for point in (target, start))  # fmt: skip
+        sounds = jnp.stack([synth(theta) for theta in truth])
+        return replace(problem, target=sounds, theta_true=truth, theta_init=begin)
+
+
+# One match, step by step: what is told of a walk is read from here, for a search may walk elsewhere on other machines.
+walks = Walks(
+    name="walks",
+    synths=(bp_noise, sinesaw_am),
+    losses=(L1_Spec(), SIMSE_Spec()),
+    trials=1,
+    chosen=(("bp_noise", (335, 72), (905, 25)), ("sinesaw_am", (314, 12), (980, 17))),
+)
+
 EXPERIMENTS: tuple[Experiment, ...] = (
-    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers
+    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks
 )  # fmt: skip
 
 
@@ -89,7 +120,7 @@ def main(names: list[str]) -> None:
             sys.exit(f"no experiment {name!r} (there are: {', '.join(known)})")
         if names or not (HERE / f"{name}.npz").is_file():
             study = run(known[name], BUILD)
-            save(study if known[name] in PRESETS else study.thinned(), HERE / f"{name}.npz")
+            save(study if known[name] in (*PRESETS, walks) else study.thinned(), HERE / f"{name}.npz")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import matplotlib as mpl
 import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -23,9 +22,6 @@ from scipy.signal.windows import hann
 
 COLORS = {"L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73", "DTW_Envelope": "#CC79A7"}
 """One colour a loss, from the palette of Okabe and Ito, which readers with any colour vision tell apart."""
-
-RANKS = ("#440154", "#31688E", "#35B779", "#FDE725")
-"""One colour a rank, from best to worst: four steps of viridis, in order for readers with any colour vision."""
 
 _TARGET = "#D62728"
 _STYLE: Any = {
@@ -60,6 +56,11 @@ class Text(str):
 def lines(*sentences: str) -> Text:
     """A list of sentences."""
     return Text("\n".join(f"- {sentence}" for sentence in sentences))
+
+
+def folded(title: str, *sentences: str) -> Text:
+    """A list of sentences that the page shows only when its title is opened, such as an answer."""
+    return Text(f":::{{dropdown}} {title}\n{lines(*sentences)}\n:::")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Text:
@@ -236,34 +237,40 @@ def violins_figure(
     ylabel: str,
     rivals: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
-    """A panel for each synth, a violin for each loss: `distributions[synth][loss] [n]`, coloured by its rank.
+    """A panel for each synth, a violin in its colour for each loss: `distributions[synth][loss] [n]`.
 
-    The rank also stands above the violin. Ranks past the fourth take the last colour. `rivals`: one value for each
-    violin, what random search attains; a grey diamond.
+    Above a violin stands its rank. `rivals`: one value for each violin, what random search attains; a grey diamond
+    beside it. The axis is that of the violins: for a rival off it a grey triangle with its value points there.
     """
     width = 0.7 + 0.42 * sum(map(len, distributions.values()))
     figure, axes = _axes(1, len(distributions), max(3.6, width), 3.0)
-    colors = dict(enumerate(RANKS, 1))
+    gray: dict[str, Any] = {"color": "#888888", "markeredgecolor": "#222222", "markersize": 4, "linestyle": ""}
     for panel, (synth, losses) in zip(axes[0], distributions.items(), strict=True):
         bodies: Any = panel.violinplot([np.asarray(x, float) for x in losses.values()], showextrema=False)["bodies"]
         for place, (body, (loss, x)) in enumerate(zip(bodies, losses.items(), strict=True), 1):
-            rank = ranks[synth][loss]
-            body.set(facecolor=colors.get(rank, RANKS[-1]), edgecolor="#222222", linewidth=0.6, alpha=1)
-            panel.annotate(str(rank), (place, np.max(x)), (0, 3), textcoords="offset points", ha="center", fontsize=8)
-        if rivals:
-            others = [rivals[synth][loss] for loss in losses]
-            style: dict[str, Any] = {"color": "#888888", "markeredgecolor": "#222222", "markersize": 4}
-            panel.plot(range(1, len(losses) + 1), others, "D", label="random search", **style)
+            body.set(facecolor=COLORS.get(loss, "#BBBBBB"), edgecolor="#222222", linewidth=0.6, alpha=1)
+            label = str(ranks[synth][loss])
+            panel.annotate(label, (place, np.max(x)), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        values = np.concatenate([np.asarray(x, float) for x in losses.values()])
+        room = 0.15 * (np.ptp(values) or abs(values[0]) or 1.0)
+        low, high = values.min() - room, values.max() + 2 * room
+        for place, loss in enumerate(losses if rivals else (), 1):
+            rival = rivals[synth][loss]
+            point = place + 0.36, np.clip(rival, low, high)
+            marker = "v" if rival < low else "^" if rival > high else "D"
+            panel.plot(*point, marker, clip_on=False, zorder=5, **gray)
+            if marker != "D":
+                style: dict[str, Any] = {"ha": "center", "fontsize": 6, "color": "#666666"}
+                panel.annotate(f"{rival:.3g}", point, (0, 4), textcoords="offset points", **style)
         panel.set_xticks(range(1, len(losses) + 1), list(losses), rotation=45, ha="right")
         panel.set_axisbelow(True)
-        panel.set_title(synth, fontsize=9)
-        panel.margins(y=0.12)
+        panel.set_title(synth, fontsize=9, pad=14 if rivals else None)
+        panel.set(ylim=(low, high))
     axes[0, 0].set(ylabel=ylabel)
-    last = max(rank for some in ranks.values() for rank in some.values())
-    shown = range(1, min(last, 4) + 1)
-    entries: list[Any] = [Patch(facecolor=colors[n], edgecolor="#222222", label=str(n)) for n in shown]
-    entries += axes[0, 0].get_legend_handles_labels()[0]
-    figure.legend(handles=entries, title="rank", loc="outside right upper", fontsize=8, title_fontsize=8)
+    if rivals:
+        axes[0, 0].plot([], [], "D", label="random search", **gray)
+        axes[0, 0].plot([], [], "^", label="random search, off the axis", **gray)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
 

@@ -115,6 +115,28 @@ def kruskal_wallis(groups: Sequence[ArrayLike]) -> KruskalWallis:
     return KruskalWallis(float(H), float(p))
 
 
+class Difference(NamedTuple):
+    """The `mean` of a paired difference and its standard `error`."""
+
+    mean: float
+    error: float
+
+    @property
+    def clear(self) -> int:
+        """The sign of the mean where it exceeds two standard errors, else 0."""
+        return int(np.sign(self.mean)) if abs(self.mean) > 2 * self.error else 0
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
+    """Mean of `d = a - b` over pairs `a [n]`, `b [n]`, such as scores of the same trials, and its error `s_d / √n`.
+
+    Assumes independent pairs. Raises ValueError for fewer than two pairs, lengths that differ, or values that are not
+    finite. Shown in notebooks/one_match.md and notebooks/ranking.md.
+    """
+    a, b = _pairs(a, b, least=2)
+    return Difference(float((a - b).mean()), float((a - b).std(ddof=1) / sqrt(len(a))))
+
+
 def cliffs_delta(a: ArrayLike, b: ArrayLike) -> float:
     """Cliff's delta `P(a > b) - P(a < b)` over all pairs of `a [n]` and `b [m]`, exact, in O((n + m) log m).
 

@@ -635,21 +635,28 @@ def test_rest_changes_nothing(kind, bounded):
 # ------------------------------------------------------------------------------------------------- figures
 
 
-def test_violins_have_the_colour_of_their_rank():
+def test_violins_have_the_colour_of_their_loss_and_keep_their_axis():
     rng = np.random.default_rng(0)
-    distributions = {synth: {loss: rng.normal(size=50) for loss in "abc"} for synth in ("x", "y")}
-    ranks = {"x": {"a": 2, "b": 1, "c": 2}, "y": {"a": 1, "b": 2, "c": 3}}
+    names = ["L1_Spec", "Scattering", "c"]
+    distributions = {synth: {loss: rng.normal(size=50) for loss in names} for synth in ("x", "y")}
+    ranks = {"x": dict(zip(names, (2, 1, 2), strict=True)), "y": dict(zip(names, (1, 2, 3), strict=True))}
     figure = plots.violins_figure(distributions, ranks, "mean")
     for panel, synth in zip(figure.axes, ranks, strict=True):
         colors = [plots.mpl.colors.to_hex(body.get_facecolor()[0]).upper() for body in panel.collections]
-        assert colors == [plots.RANKS[rank - 1] for rank in ranks[synth].values()]
+        assert colors[:2] == [plots.COLORS[loss] for loss in names[:2]]
+        assert colors[2] not in plots.COLORS.values()
         assert [text.get_text() for text in panel.texts] == [str(rank) for rank in ranks[synth].values()]
-        assert [label.get_text() for label in panel.get_xticklabels()] == ["a", "b", "c"]
+        assert [label.get_text() for label in panel.get_xticklabels()] == names
     assert figure._repr_png_()[:4] == b"\x89PNG"
-    rivals = {"x": {"c": 3.0, "a": 1.0, "b": 2.0}, "y": {"a": 4.0, "b": 5.0, "c": 6.0}}
+    alone = [panel.get_ylim() for panel in figure.axes]
+    rivals = {synth: dict(zip(names, (0.5, 40.0, -12.5), strict=True)) for synth in ranks}
     figure = plots.violins_figure(distributions, ranks, "mean", rivals)
-    for panel, heights in zip(figure.axes, ([1, 2, 3], [4, 5, 6]), strict=True):
-        np.testing.assert_array_equal(panel.lines[-1].get_xydata(), np.transpose([[1, 2, 3], heights]))
+    assert [panel.get_ylim() for panel in figure.axes] == alone, "what random search attains leaves the violins as wide"
+    for panel in figure.axes:
+        low, high = panel.get_ylim()
+        points = [(*line.get_xydata()[0], line.get_marker()) for line in panel.lines[:3]]
+        assert points == [(1.36, 0.5, "D"), (2.36, high, "^"), (3.36, low, "v")]
+        assert {"40", "-12.5"} < {text.get_text() for text in panel.texts}
     assert "random search" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 

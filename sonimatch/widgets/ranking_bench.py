@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 
 from sonimatch import stats
-from sonimatch.plots import COLORS, RANKS, Figure, violins_figure
+from sonimatch.plots import COLORS, Figure, violins_figure
 from sonimatch.study import Study
 from sonimatch.widgets.element import Element, compact
 
@@ -43,7 +43,7 @@ class RankingBench(Element):
         legal = self._legal(choice.get("record", next(iter(self._records))))
         whole = {field: values[-1] if field == "trials" else values[0] for field, values in legal.items()} | choice
         data = {"id": "ranking", "metrics": _METRICS, "records": self._records}
-        super().__init__(data=data | {"colors": {"losses": COLORS, "ranks": RANKS}}, choice=whole)
+        super().__init__(data=data | {"colors": COLORS}, choice=whole)
 
     def _legal(self, record: str) -> dict[str, Sequence[Any]]:
         """What may be chosen with a record."""

@@ -60,11 +60,11 @@ sonimatch.elements.RankingBench = async (model, el) => {
       points.forEach((at, k) => pen.lineTo(middle - half * wide[k], y(at)));
       for (let k = 60; k >= 0; k--) pen.lineTo(middle + half * wide[k], y(points[k]));
       pen.closePath();
-      pen.fillStyle = data.colors.ranks[Math.min(ranks[i], data.colors.ranks.length) - 1];
+      pen.fillStyle = data.colors[losses[i]] || colors.faint;
       pen.strokeStyle = colors.text; pen.lineWidth = 0.8;
       pen.fill(); pen.stroke();
       if (choice.shown === "trials") {
-        pen.fillStyle = ranks[i] < 3 ? "white" : "black"; pen.globalAlpha = 0.5; // the first two colours are dark
+        pen.fillStyle = "black"; pen.globalAlpha = 0.5;
         const near = (v) => wide[most > least ? Math.round((60 * (v - least)) / (most - least)) : 0];
         x.forEach((v, k) => pen.fillRect(middle + half * 0.9 * near(v) * (((k * 0.618034) % 1) * 2 - 1) - 0.75, y(v) - 0.75, 1.5, 1.5));
         pen.globalAlpha = 1;
@@ -75,9 +75,7 @@ sonimatch.elements.RankingBench = async (model, el) => {
       pen.font = pen.font.replace("bold 13px", "11px");
       pen.textBaseline = "top";
       const words = pen.measureText(losses[i]).width > column - 4 ? losses[i].split("_") : [losses[i]];
-      words.forEach((word, line) => pen.fillText(word, middle, box.y + box.height + 18 + 13 * line, column - 2));
-      pen.fillStyle = data.colors.losses[losses[i]] || colors.faint;
-      pen.fillRect(middle - 10, box.y + box.height + 6, 20, 6);
+      words.forEach((word, line) => pen.fillText(word, middle, box.y + box.height + 8 + 13 * line, column - 2));
     });
   });
 
