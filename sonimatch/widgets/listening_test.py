@@ -120,6 +120,5 @@ def rater_page(key: Key, kind: str = "flac") -> str:
     `kind` is how the names of the sounds end. Shown in notebooks/listening.md.
     """
     data = {"id": key.test, "ids": sorted(key.items), "folder": "sounds", "kind": kind} | _levels()
-    names = ("engine.js", *ListeningTest.shared, ListeningTest.script, "page.js")
-    script = "\n".join((element._JS / name).read_text() for name in names)
+    script = element.scripts(*element.FIRST, *ListeningTest.shared, ListeningTest.script, "page.js")
     return _PAGE.format(style=element.page_style(), state=json.dumps({"data": data}), script=script)
