@@ -12,17 +12,22 @@
     context.resume();
   };
   const release = (mine, whole) => { if (holder === mine) { holder = null; mine.ended(whole); } };
-  /* One buffer of a voice from `when` on, where the voice then is; what sounds gives way to it. Two sounds of one program
+  const filled = ({ gain, rate }, samples) => {
+    const buffer = context.createBuffer(1, samples.length, rate);
+    buffer.copyToChannel(samples.map((x) => (isFinite(x) ? sonimatch.clamp(x * gain, -LIMIT, LIMIT) : 0)), 0);
+    return buffer;
+  };
+  /* A buffer of a voice from `when` on, where the voice then is; what sounds gives way to it. Two sounds of one program
      share phase and noise, so that their gains, not their powers, add up to 1. */
-  const place = (mine, samples, when) => {
-    const buffer = context.createBuffer(1, samples.length, mine.rate), source = context.createBufferSource(), fade = context.createGain(), old = mine.now;
-    buffer.copyToChannel(samples.map((x) => (isFinite(x) ? sonimatch.clamp(x * mine.gain, -LIMIT, LIMIT) : 0)), 0);
+  const place = (mine, buffer, when) => {
+    const source = context.createBufferSource(), fade = context.createGain(), old = mine.now;
     Object.assign(source, { buffer, loop: mine.loop });
+    fade.gain.value = old ? 0 : 1;
     source.connect(fade).connect(mine.bus);
     source.onended = () => { if (mine.now?.source === source) release(mine, true); };
     mine.now = { source, fade };
     mine.length = buffer.duration;
-    source.start(when, (Math.round((when - mine.since) * mine.rate) % samples.length) / mine.rate);
+    source.start(when, (Math.round((when - mine.since) * mine.rate) % buffer.length) / mine.rate);
     if (!old) return;
     for (const [{ gain }, from] of [[old.fade, 1], [fade, 0]]) { gain.setValueAtTime(from, when); gain.linearRampToValueAtTime(1 - from, when + FADE); }
     old.source.stop(when + FADE);
@@ -44,7 +49,7 @@
       play(owner, samples, rate, { loop = false, gain = 1, ended = () => {} } = {}) {
         this.stop();
         open(rate);
-        const mine = { owner, rate, loop, gain, ended, bus: context.createGain(), since: frame(context.currentTime + AHEAD / 4), now: null, free: 0 };
+        const mine = { owner, rate, loop, gain, ended, bus: context.createGain(), now: null, free: 0 }, buffer = filled(mine, samples);
         mine.bus.connect(out);
         mine.silence = () => {
           const { now, bus } = mine, at = context.currentTime;
@@ -53,14 +58,15 @@
           bus.gain.linearRampToValueAtTime(0, at + FADE / 2);
           now.source.stop(at + FADE / 2);
         };
-        place(mine, samples, mine.since);
+        mine.since = frame(context.currentTime + AHEAD / 4);
+        place(mine, buffer, mine.since);
         holder = mine;
       },
       /* Another sound in the place of that which plays, from where it is. */
       change(samples) {
         if (!holder?.now) return;
-        const when = frame(Math.max(context.currentTime + AHEAD, holder.free));
-        if (holder.loop || when + FADE < holder.since + holder.length) place(holder, samples, when);
+        const buffer = filled(holder, samples), when = frame(Math.max(context.currentTime + AHEAD, holder.free));
+        if (holder.loop || when + FADE < holder.since + holder.length) place(holder, buffer, when);
       },
       /* Whether what plays begins again at its end. */
       loop(on) {
