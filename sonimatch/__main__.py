@@ -442,7 +442,8 @@ def _listen_score(args: argparse.Namespace) -> None:
         ]
         _write_text(args.csv, _csv(rows))
     for one in ratings:
-        print(f"{one.rater}: {len(one.scores)} of {len(keys[0].items)} pairs of sounds scored")
+        broken = f"; {len(one.failed)} did not play" if one.failed else ""
+        print(f"{one.rater}: {len(one.scores)} of {len(keys[0].items)} pairs of sounds scored{broken}")
     if found.left_out:
         print(f"left out: {found.left_out} pairs of sounds that not everybody scored")
     print()

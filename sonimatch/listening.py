@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -65,11 +65,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Ratings:
-    """The scores that a rater gave in a test, 1 to 5, by the id of the pair."""
+    """The scores that a rater gave in a test, 1 to 5, by the id of the pair; and why other pairs did not play."""
 
     test: str
     rater: str
     scores: Mapping[str, int]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def draw(study: Study, per_pair: int = 40, seed: int = 0) -> Key:
@@ -155,15 +156,17 @@ def read(path: str | os.PathLike[str]) -> Key | Ratings:
             return Key(record["test"], record["study"], record["checksum"], record["seed"], synths, losses, items)
         if kind != _RATINGS:
             raise ListeningError(f"{path} is neither a key nor ratings: its kind is {kind!r}")
-        scores = {rating["item"]: rating["score"] for rating in record["ratings"]}
+        failed = {rating["item"]: str(rating["failed"]) for rating in record["ratings"] if rating.get("failed")}
+        given = [rating for rating in record["ratings"] if not rating.get("failed")]
+        scores = {rating["item"]: rating["score"] for rating in given}
         if not scores:
-            raise ListeningError(f"{path} has no ratings")
-        if len(scores) < len(record["ratings"]):
+            raise ListeningError(f"{path} has no ratings{f': {len(failed)} pairs did not play' if failed else ''}")
+        if len(scores) < len(given):
             raise ListeningError(f"{path} scores a pair twice")
         for name, score in scores.items():
             if type(score) is not int or score not in SCALE:
                 raise ListeningError(f"{path} gives {name} the score {score!r}; it must be one of {SCALE}")
-        return Ratings(record["test"], record["rater"], scores)
+        return Ratings(record["test"], record["rater"], scores, failed)
     except OSError as error:
         raise ListeningError(f"{path} cannot be read: {error.strerror}") from None
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError):

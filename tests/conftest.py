@@ -63,7 +63,7 @@ def page(visit, tmp_path, monkeypatch):
     """A standalone page with elements on it, as a build makes them, opened from the disk."""
     from sonimatch.widgets.element import page_script, page_style
 
-    def opened(*elements, width: int = 1000, dark: bool = False, fragment: str = ""):
+    def opened(*elements, width: int = 1000, dark: bool = False, fragment: str = "", extra: str = ""):
         monkeypatch.setenv("SONIMATCH_SOUNDS", str(tmp_path / "_static" / "sounds"))
         shown = [each if isinstance(each, str) else each._repr_mimebundle_()["text/html"] for each in elements]
         monkeypatch.delenv("SONIMATCH_SOUNDS")
@@ -74,7 +74,7 @@ def page(visit, tmp_path, monkeypatch):
         path.write_text(
             f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>elements</title>'
             f'<meta name="viewport" content="width=device-width"><style>body{{{ground};font-family:sans-serif}}\n'
-            f"{page_style()}</style><script>{page_script()}</script></head><body>{''.join(shown)}</body></html>",
+            f"{page_style()}</style><script>{page_script()}</script></head><body>{''.join(shown)}{extra}</body></html>",
             encoding="utf-8",
         )
         found = visit(path.as_uri() + (f"#{fragment}" if fragment else ""), width, dark)

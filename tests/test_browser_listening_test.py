@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -32,9 +33,18 @@ def built(small, tmp_path_factory):
     return folder, listening.build(small, folder, rater_page, per_pair=1, progress=False)
 
 
+PLAYS = f"{ELEMENT}.sonimatch.state().plays[{ELEMENT}.dataset.item]"
+
+
+def hear(there, key, which):
+    """To the end."""
+    there.keyboard.press(key)
+    before = there.evaluate(f"{PLAYS}.{which}")
+    there.wait_for_function(f"{PLAYS}.{which} > {before}", timeout=20_000)
+
+
 def hear_both(there):
-    there.keyboard.press("t")
-    there.keyboard.press("m")
+    hear(there, " ", "match")
 
 
 def begin(there):
@@ -63,15 +73,23 @@ def test_scores_by_keyboard(page, element):
     assert sorted(order) == element.data["ids"]
     there.keyboard.press("4")
     assert there.locator(".sonimatch-numbers", has_text="Listen to both sounds first").count() == 1
-    hear_both(there)
-    there.keyboard.press("t")
+    for key in "tm":
+        there.keyboard.press(key)
+        there.wait_for_timeout(150)
+    there.keyboard.press("4")
+    assert there.evaluate(f"[{ELEMENT}.dataset.at, {ELEMENT}.dataset.rated]") == ["0", "0"], "a glance is no hearing"
+    hear(there, "t", "target")
+    there.keyboard.press("4")
+    assert there.evaluate(f"{ELEMENT}.dataset.rated") == "0", "nor is one sound"
+    hear(there, "m", "match")
+    hear(there, "t", "target")
     there.keyboard.press("4")
     there.wait_for_function(f"{ELEMENT}.dataset.at === '1'")
     there.keyboard.press("ArrowRight")
     there.keyboard.press("ArrowLeft")
     there.keyboard.press(" ")
     there.wait_for_function("sonimatch.sound.playing !== null")
-    there.wait_for_function(f"{ELEMENT}.sonimatch.state().plays[{ELEMENT}.dataset.item].match === 1", timeout=10_000)
+    there.wait_for_function(f"{PLAYS}.match === 1", timeout=20_000)
     there.keyboard.press("1")
     given = there.evaluate(f"{ELEMENT}.sonimatch.state().ratings")
     assert [*given] == order[:2]
@@ -205,12 +223,10 @@ def test_the_raters_folder_works_from_the_disk(visit, built):
     there.wait_for_function(f"{ELEMENT} && {ELEMENT}.dataset.at === '0'")
     for score in "5432":
         hear_both(there)
-        there.wait_for_timeout(100)
         there.keyboard.press(score)
     there.wait_for_function(f"{ELEMENT}.dataset.rated === '4'")
     assert not there.locator(".sonimatch-numbers", has_text="does not play").count()
-    there.keyboard.press(" ")
-    there.wait_for_function(f"{ELEMENT}.sonimatch.state().plays[{ELEMENT}.dataset.item].match === 2", timeout=10_000)
+    hear_both(there)
     there.reload()
     there.wait_for_function(f"{ELEMENT} && {ELEMENT}.dataset.rated === '4'")
     there.get_by_label("your name").fill("A")
@@ -218,6 +234,63 @@ def test_the_raters_folder_works_from_the_disk(visit, built):
         there.get_by_role("button", name="save JSON").click()
     caught.value.save_as(folder / "A.json")
     assert listening.read(folder / "A.json").scores.keys() == key.items.keys()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGES = {"missing": lambda path: path.unlink(), "no sound": lambda path: path.write_bytes(b"no sound"), "cut off": cut}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("which", ["target", "match"])
+def test_a_pair_that_does_not_play_takes_no_score_and_is_marked(browser, built, tmp_path, damage, which):
+    folder, key = built
+    shutil.copytree(folder / "listening_test", tmp_path / "test")
+    context = browser.new_context(accept_downloads=True)
+    there = context.new_page()
+    address = (tmp_path / "test" / "index.html").as_uri()
+    there.goto(address)
+    order = there.evaluate(f"{ELEMENT}.sonimatch.order()")
+    DAMAGES[damage](tmp_path / "test" / "sounds" / f"{order[0]}-{which}.flac")
+    there.reload()
+    there.wait_for_function(f"{ELEMENT} && {ELEMENT}.dataset.at === '0'")
+    there.keyboard.press(" ")
+    message = there.locator(".sonimatch-numbers", has_text="This pair cannot be scored")
+    message.wait_for(timeout=20_000)
+    assert f"{order[0]}-{which}.flac" in message.inner_text()
+    there.wait_for_function("sonimatch.sound.playing === null", timeout=20_000)
+    for _ in range(2):
+        there.keyboard.press("5")
+        assert there.evaluate(f"[{ELEMENT}.dataset.at, {ELEMENT}.dataset.rated]") == ["0", "0"]
+        there.keyboard.press("t")
+        there.keyboard.press("m")
+        there.wait_for_timeout(300)
+    there.keyboard.press("ArrowRight")
+    hear_both(there)
+    there.keyboard.press("5")
+    there.get_by_label("your name").fill("A")
+    with there.expect_download() as caught:
+        there.get_by_role("button", name="save JSON").click()
+    caught.value.save_as(tmp_path / "A.json")
+    ratings = listening.read(tmp_path / "A.json")
+    assert ratings.scores == {order[1]: 5}
+    assert [*ratings.failed] == [order[0]]
+    assert f"sounds/{order[0]}-{which}.flac" in ratings.failed[order[0]]
+    assert listening.analyse([ratings], key).left_out == 0
+    there.reload()
+    there.wait_for_function(f"{ELEMENT} && {ELEMENT}.dataset.rated === '1'")
+    there.keyboard.press("ArrowLeft")
+    for suffix in ("target", "match"):
+        name = f"{order[0]}-{suffix}.flac"
+        shutil.copy(folder / "listening_test" / "sounds" / name, tmp_path / "test" / "sounds" / name)
+    there.reload()
+    there.wait_for_function(f"{ELEMENT} && {ELEMENT}.dataset.at === '0'")
+    hear_both(there)
+    there.keyboard.press("4")
+    there.wait_for_function(f"{ELEMENT}.dataset.rated === '2'")
+    context.close()
 
 
 @pytest.mark.parametrize("width", [390, 1000])

@@ -134,6 +134,24 @@ def test_it_plays_after_a_gesture_and_not_before(page, replay):
     there.wait_for_function("sonimatch.sound.playing === null")
 
 
+def test_the_walk_is_heard_step_by_step(page, replay):
+    there = page(replay)
+    there.evaluate("""() => {
+      const { start } = AudioBufferSourceNode.prototype;
+      window.heard = [];
+      AudioBufferSourceNode.prototype.start = function (...when) {
+        window.heard.push(sonimatch.rms(this.buffer.getChannelData(0)));
+        return start.apply(this, when);
+      };
+    }""")
+    there.get_by_role("button", name="walk through the steps").click()
+    there.wait_for_function("sonimatch.sound.playing !== null")
+    there.wait_for_function(f"!{ELEMENT}.walking()")
+    assert len(there.evaluate("window.heard")) >= 20, "one for every step, and the beginning"
+    assert len({round(level, 5) for level in there.evaluate("window.heard")}) >= 18
+    there.wait_for_function("sonimatch.sound.playing === null")  # the last one ends
+
+
 def test_the_address_remembers_step_and_search(page, replay):
     there = page(replay, fragment="replay-noise_am=7,1")
     assert there.evaluate(f"[{ELEMENT}.step(), {ELEMENT}.trial()]") == [7, "SIMSE_Spec"]

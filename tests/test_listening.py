@@ -124,6 +124,20 @@ def test_a_test_is_not_overwritten_by_another(built, small):
     assert (folder / "key.json").read_bytes() == before
 
 
+def test_pairs_that_did_not_play_are_no_scores_and_are_told(built, tmp_path, capsys):
+    folder, key = built
+    first, second, *_ = key.items
+    rows = [{"item": first, "score": 5, "position": 1}, {"item": second, "position": 2, "failed": "x.flac is missing"}]
+    record = {"kind": "sonimatch listening ratings", "test": key.test, "rater": "A", "ratings": rows}
+    (tmp_path / "A.json").write_text(json.dumps(record))
+    assert read(tmp_path / "A.json") == Ratings(key.test, "A", {first: 5}, {second: "x.flac is missing"})
+    assert main(["listen", "score", str(tmp_path / "A.json"), "--key", str(folder / "key.json")]) == 0
+    assert f"A: 1 of {len(key.items)} pairs of sounds scored; 1 did not play" in capsys.readouterr().out
+    (tmp_path / "A.json").write_text(json.dumps(record | {"ratings": rows[1:]}))
+    with pytest.raises(ListeningError, match="has no ratings: 1 pairs did not play"):
+        read(tmp_path / "A.json")
+
+
 def test_files_that_are_no_ratings(tmp_path):
     path = tmp_path / "x.json"
     good = {"kind": "sonimatch listening ratings", "test": "t", "rater": "A", "ratings": [{"item": "i", "score": 5}]}

@@ -23,14 +23,22 @@ import traitlets
 from sonimatch.faust import FaustSynth
 from sonimatch.plots import Figure
 from sonimatch.space import ParamSpace
+from sonimatch.widgets.loudness import loudest
 
 _JS = Path(__file__).parent / "js"
+FIRST = ("engine.js", "sound.js")
+"""The scripts that every element needs, in their order."""
 
 
 def page_script() -> str:
-    """All elements for a static page, as one classic script: the engine first, what starts them last."""
-    between = sorted({*_JS.glob("*.js")} - {_JS / "engine.js", _JS / "page.js"})
-    return "\n".join(path.read_text() for path in (_JS / "engine.js", *between, _JS / "page.js"))
+    """All elements for a static page, as one classic script: what all need first, what starts them last."""
+    between = sorted({path.name for path in _JS.glob("*.js")} - {*FIRST, "page.js"})
+    return scripts(*FIRST, *between, "page.js")
+
+
+def scripts(*names: str) -> str:
+    """The text of these scripts, one after the other."""
+    return "\n".join((_JS / name).read_text() for name in names)
 
 
 def page_style() -> str:
@@ -56,7 +64,7 @@ class Element(anywidget.AnyWidget):
         super().__init_subclass__(**settings)
         if "script" not in vars(cls):  # the class that traitlets makes of an instance
             return
-        text = "\n".join((_JS / name).read_text() for name in ("engine.js", *cls.shared, cls.script))
+        text = scripts(*FIRST, *cls.shared, cls.script)
         cls._esm = f"{text}\nexport default {{ render: sonimatch.live({cls.__name__!r}) }};\n"
 
     def figure(self) -> Figure:
@@ -97,8 +105,10 @@ class Element(anywidget.AnyWidget):
         return f"{type(self).__name__}({', '.join(f'{value:.4g}' for value in self.theta)})"
 
 
-def program(synth: FaustSynth) -> dict[str, Any]:
-    """A synthesizer for the page: its WebAssembly, where its parameters live, and the hash of its text."""
+def program(synth: FaustSynth, sound: np.ndarray | None = None) -> dict[str, Any]:
+    """A synthesizer for the page: its WebAssembly, where its parameters live, the hash of its text, and how loud it can
+    be, or the `sound [samples]` beside it: the page plays and draws all sounds of an element on that one scale.
+    """
     wasm = synth.to_wasm()
     return {
         "name": synth.name,
@@ -111,6 +121,7 @@ def program(synth: FaustSynth) -> dict[str, Any]:
         "switches": wasm.switches,
         "size": wasm.size,
         "space": space(synth.space),
+        "loudest": loudest(synth, sound)._asdict(),
     }
 
 

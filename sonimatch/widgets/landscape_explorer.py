@@ -79,7 +79,7 @@ class LandscapeExplorer(LandscapeElement):
         num, begin = self._check(names, begin)
         data: dict[str, Any] = {
             "id": f"explore-{synth.name}",
-            "program": program(synth),
+            "program": program(synth, sound),
             "parameters": self._at,
             "num": num,
             "target": aim or [],

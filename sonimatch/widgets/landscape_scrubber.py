@@ -138,7 +138,7 @@ class LandscapeScrubber(LandscapeElement):
         )  # fmt: skip
         data: dict[str, Any] = {
             "id": f"scrub-{synth.name}-{parameter}",
-            "program": program(synth),
+            "program": program(synth, sound),
             "parameter": self._at,
             "grid": self.grid.tolist(),
             "rows": self.rows.tolist(),

@@ -20,7 +20,8 @@ from sonimatch.widgets.element import Element, program
 class ListeningTest(Element):
     """Blinded pairs of target and match, `per_pair` of each synth and loss of a study, to be scored from 1 to 5.
 
-    The sounds are computed where they are heard, at one level. The order is random and everybody's own; scores are kept
+    The sounds are computed where they are heard, at one level. No score counts before both have played to their end, nor
+    for a pair that does not play, which the saved file names. The order is random and everybody's own; scores are kept
     in the browser, saved as JSON or CSV, and the files of several raters are compared in the page: agreement, tests and
     ranks, as `listening.analyse` has them, but no ICC. When every pair is scored the key can be opened: what each pair
     was, and mean and rank of the losses. With a kernel `ratings` are the scores so far, by the id of the pair, and
@@ -101,6 +102,7 @@ theme();
 <p>Each pair is a target and a match that a program found for it.
 How similar is the match to the target?
 Use headphones, set the volume once, and do not change it after.
+Hear both to the end; a pair that does not play takes no score.
 The scores stay in this browser until you save the file; send that file back.</p>
 <div class="sonimatch" data-element="ListeningTest">
 <script type="application/json">{state}</script>
@@ -120,6 +122,5 @@ def rater_page(key: Key, kind: str = "flac") -> str:
     `kind` is how the names of the sounds end. Shown in notebooks/listening.md.
     """
     data = {"id": key.test, "ids": sorted(key.items), "folder": "sounds", "kind": kind} | _levels()
-    names = ("engine.js", *ListeningTest.shared, ListeningTest.script, "page.js")
-    script = "\n".join((element._JS / name).read_text() for name in names)
+    script = element.scripts(*element.FIRST, *ListeningTest.shared, ListeningTest.script, "page.js")
     return _PAGE.format(style=element.page_style(), state=json.dumps({"data": data}), script=script)

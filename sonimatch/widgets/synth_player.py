@@ -39,7 +39,8 @@ class SynthPlayer(Element):
     ) -> None:
         if unknown := [view for view in views if view not in _VIEWS]:
             raise ValueError(f"no picture {unknown[0]!r} (there are: {', '.join(_VIEWS)})")
-        data: dict[str, Any] = {"id": synth.name, "program": program(synth), "views": list(views)}
+        data: dict[str, Any] = {"id": synth.name, "views": list(views)}
+        audio = None
         if isinstance(target, Mapping):
             data["target"] = start(synth.space, target)
         elif target is not None:
@@ -49,6 +50,7 @@ class SynthPlayer(Element):
             if not np.isfinite(audio).all():
                 raise ValueError(f"target must be finite; {np.sum(~np.isfinite(audio))} of its samples are not")
             data["audio"] = compact(audio)
+        data["program"] = program(synth, audio)
         self.synth = synth
         super().__init__(data=data, theta=start(synth.space, values))
 

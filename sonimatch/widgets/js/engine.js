@@ -1,5 +1,5 @@
 "use strict";
-/* What all elements share: the synthesizer, the one audio context, the state in the address, drawing, and controls. */
+/* What all elements share: the synthesizer, the state in the address, drawing, and controls; sound.js has the sound. */
 var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} });
 (() => {
   // ------------------------------------------------------------------------------------------------ numbers
@@ -43,7 +43,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   const atOnce = (Kind, later, ...given) => {
     try { return new Kind(...given); } catch (error) { if (!(error instanceof RangeError)) throw error; return later(...given); }
   };
-  /* A compiled Faust program: `await synth(program)` gives `{space, rate, length, render(theta)}`. */
+  /* A compiled Faust program: `await synth(program)` gives `{space, rate, length, loudest, render(theta)}`. */
   sonimatch.synth = async (program) => {
     const module = await atOnce(WebAssembly.Module, WebAssembly.compile, bytes(program.wasm)), imports = {};
     for (const { module: room, name } of WebAssembly.Module.imports(module)) (imports[room] ||= {})[name] = math(name);
@@ -61,43 +61,10 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
       compute(0, count, 0, outputs);
       return Float32Array.from(new (wide === 8 ? Float64Array : Float32Array)(memory.buffer, channel, count));
     };
-    return { name: program.name, sha256: program.sha256, space: program.space, rate: program.sample_rate, length: count, render };
+    return { name: program.name, sha256: program.sha256, space: program.space, rate: program.sample_rate, length: count, loudest: program.loudest, render };
   };
 
-  // ------------------------------------------------------------------------------------------------ sound
-  /* One context and one voice for the page; it starts with the first gesture, and a peak never exceeds 0.7. */
-  const PEAK = 0.7;
-  let context = null, gain = null, voice = null, volume = 0.8;
-  sonimatch.sound ||= { // of all scripts that a kernel sends, the first has the sound
-    get volume() { return volume; },
-    set volume(x) { volume = x; if (gain) gain.gain.setTargetAtTime(x, context.currentTime, 0.01); },
-    get playing() { return voice ? voice.owner : null; },
-    play(owner, samples, rate, { loop = false, peak = sonimatch.peak(samples), ended = () => {} } = {}) {
-      this.stop();
-      if (!context) {
-        context = new (window.AudioContext || window.webkitAudioContext)();
-        gain = context.createGain();
-        gain.gain.value = volume;
-        gain.connect(context.destination);
-      }
-      context.resume();
-      const buffer = context.createBuffer(1, samples.length, rate), scale = Math.min(1, PEAK / Math.max(peak, 1e-9));
-      buffer.copyToChannel(samples.map((x) => (isFinite(x) ? x * scale : 0)), 0);
-      const source = context.createBufferSource();
-      Object.assign(source, { buffer, loop });
-      source.connect(gain);
-      voice = { source, owner, ended };
-      source.onended = () => { if (voice && voice.source === source) { voice = null; ended(); } };
-      source.start();
-    },
-    stop() {
-      if (!voice) return;
-      const { source, ended } = voice;
-      voice = null;
-      source.stop();
-      ended();
-    },
-  };
+  // ------------------------------------------------------------------------------------------------ signals
   sonimatch.peak = (samples) => samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   sonimatch.rms = (samples) => Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
 
@@ -205,42 +172,9 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
       return sonimatch.slider(name, theta()[i], text, (x) => moved(i, x));
     });
 
-  /* Play, loop and volume; `sounds` maps labels to functions that give samples. */
-  sonimatch.transport = (owner, rate, sounds) => {
-    const names = Object.keys(sounds), buttons = {};
-    const loop = make("input", { type: "checkbox" });
-    const volume = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: sonimatch.sound.volume, "aria-label": "volume" });
-    volume.addEventListener("input", () => { sonimatch.sound.volume = Number(volume.value); });
-    let current = null;
-    const mark = () => names.forEach((name) => {
-      const on = current === name;
-      buttons[name].textContent = (on ? "■ " : "▶ ") + name;
-      buttons[name].setAttribute("aria-pressed", on);
-    });
-    const start = (name) => {
-      const every = names.map((each) => sounds[each]()), peak = Math.max(...every.map(sonimatch.peak));
-      sonimatch.sound.play(owner, every[names.indexOf(name)], rate, { loop: loop.checked, peak, ended: () => { current = null; mark(); } });
-      current = name; mark();
-    };
-    for (const name of names) {
-      buttons[name] = make("button", { type: "button" });
-      buttons[name].addEventListener("click", () => (current === name ? sonimatch.sound.stop() : start(name)));
-    }
-    mark();
-    const node = make("div", { className: "sonimatch-transport" }, ...Object.values(buttons),
-      make("label", {}, loop, " loop"), make("label", {}, "volume ", volume));
-    /* While a loop sounds, what changes is heard. */
-    let again = null;
-    const changed = () => {
-      if (!current || !loop.checked) return;
-      clearTimeout(again);
-      again = setTimeout(() => { if (current) start(current); }, 120);
-    };
-    return { node, changed };
-  };
-
-  /* Which program sounds. */
-  sonimatch.origin = (synth) => make("p", { className: "sonimatch-hash" }, `${synth.name}.dsp, SHA-256 ${synth.sha256.slice(0, 16)}`);
+  /* Which program sounds, folded. */
+  sonimatch.origin = (...synths) => make("details", { className: "sonimatch-hash" }, make("summary", {}, synths.map(({ name }) => `${name}.dsp`).join(", ")),
+    ...synths.map(({ sha256 }) => make("div", {}, `SHA-256 ${sha256}`)));
 
   /* Numbers for the eye at once, and for a screen reader when the hand rests. */
   sonimatch.numbers = () => {

@@ -112,7 +112,7 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
   // ------------------------------------------------------------------------------------------------ the hand
   const sounds = { "this setting": () => synth.render(theta) };
   if (target || audio) sounds.target = () => audio || synth.render(target);
-  const transport = sonimatch.transport(el, synth.rate, sounds);
+  const transport = sonimatch.transport(el, synth, sounds);
   const tell = () => { model.set("theta", theta.slice()); model.save_changes(); };
   const repaint = () => panels.forEach((panel) => panel.repaint());
   let pending = false;

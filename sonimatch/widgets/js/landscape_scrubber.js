@@ -135,7 +135,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   // ------------------------------------------------------------------------------------------------ the hand
   const sounds = { "this setting": () => synth.render(theta()) };
   if (aimed || audio) sounds.target = () => audio || synth.render(target());
-  const transport = sonimatch.transport(el, synth.rate, sounds);
+  const transport = sonimatch.transport(el, synth, sounds);
   const tell = () => {
     model.set("theta", theta());
     if (movable) model.set("target", target());

@@ -11,8 +11,8 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   const stored = (() => {
     try { return JSON.parse(localStorage.getItem(place)); } catch (error) { kept = false; console.warn(error); return null; }
   })();
-  const fresh = () => ({ rater: "", seed: Math.floor(Math.random() * 2 ** 32), at: 0, plays: {}, ratings: {} });
-  let state = stored || fresh(), order = [];
+  const fresh = () => ({ rater: "", seed: Math.floor(Math.random() * 2 ** 32), at: 0, plays: {}, ratings: {}, failed: {} });
+  let state = { ...fresh(), ...stored }, order = [];
   const shuffle = () => {
     const lots = statistics.integers(state.seed, 2 ** 20, ids.length);
     order = ids.map((id, i) => [lots[i], id]).sort(([a], [b]) => a - b).map(([, id]) => id);
@@ -22,7 +22,9 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     model.set("ratings", Object.fromEntries(Object.entries(state.ratings).map(([id, { score }]) => [id, score])));
     model.save_changes();
   };
+  /* How often each of a pair was played to its end; and why one cannot be, if it cannot. */
   const plays = (id) => (state.plays[id] ||= { target: 0, match: 0 });
+  const failed = (id) => Object.values(state.failed[id] || {})[0];
   const rated = () => Object.keys(state.ratings).length;
 
   // ------------------------------------------------------------------------------------------------ sound
@@ -40,6 +42,24 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   };
   const address = (id, which) => `${data.folder}/${id}-${which}.${data.kind}`;
   let voice = null, gap = null, pair = null, waiting = {};
+  const load = (id, which) => {
+    const audio = new Audio(address(id, which));
+    audio.onerror = () => fail(id, which, audio.error.code === MediaError.MEDIA_ERR_DECODE ? "cannot be decoded" : "is missing or is no sound");
+    return audio;
+  };
+  /* A sound that does not play stops its pair, which then takes no score, and the file says why. */
+  const fail = (id, which, why) => {
+    (state.failed[id] ||= {})[which] = `${address(id, which)} ${why}`;
+    if (order[state.at] === id) { stop(); say(`${failed(id)}. This pair cannot be scored; go on with the next.`); }
+    keep();
+    mark();
+  };
+  /* At the end of a file: was it all there (both sounds of a pair are equally long), and all played? */
+  const over = (id, which, audio) => {
+    const other = waiting[address(id, which === "target" ? "match" : "target")].duration, { played, duration } = audio;
+    if (duration < other - 0.1) { fail(id, which, `ends after ${number(duration, 3)} of ${number(other, 3)} seconds`); return false; }
+    return played.length === 1 && played.start(0) < 0.1 && played.end(0) > duration - 0.1;
+  };
   const stop = () => {
     const old = voice;
     clearTimeout(gap);
@@ -50,27 +70,23 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   const play = (which, then = null) => {
     stop();
     if (!data.folder) pair ||= rendered(order[state.at]);
-    const id = order[state.at], begun = performance.now(), mine = { which, stop: () => {} };
-    const least = data.folder ? 0 : (900 * pair[which].length) / pair.rate; // sooner, another element has taken the sound
-    const ended = () => {
+    const id = order[state.at], mine = { which, stop: () => sonimatch.sound.stop() };
+    const ended = (whole) => {
+      if (whole) { plays(id)[which]++; delete state.failed[id]?.[which]; keep(); }
       if (voice !== mine) return;
       voice = null;
-      if (then && performance.now() - begun > least) gap = setTimeout(then, 300);
+      if (then && whole) gap = setTimeout(then, 300);
       mark();
     };
     voice = mine;
-    plays(id)[which]++;
     if (data.folder) {
-      const audio = waiting[address(id, which)] || new Audio(address(id, which));
-      sonimatch.sound.stop();
-      Object.assign(audio, { volume: sonimatch.sound.volume, currentTime: 0, onended: ended });
-      mine.stop = () => audio.pause();
-      audio.play().catch((error) => { if (voice === mine) { voice = null; say(`${address(id, which)} does not play: ${error.message}`); mark(); } });
+      const src = address(id, which), audio = waiting[src].error ? (waiting[src] = load(id, which)) : waiting[src];
+      const done = sonimatch.sound.take(el, () => audio.pause(), ended);
+      Object.assign(audio, { volume: sonimatch.sound.volume, currentTime: 0, onended: () => done(over(id, which, audio)), onpause: () => { if (!audio.ended) done(false); } });
+      audio.play().catch((error) => { if (error.name === "NotAllowedError") { done(false); say(`The browser does not play: ${error.message}`); } });
     } else {
       sonimatch.sound.play(el, pair[which], pair.rate, { ended });
-      mine.stop = () => sonimatch.sound.stop();
     }
-    keep();
     mark();
   };
   const both = () => play("target", () => play("match"));
@@ -94,7 +110,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
       node.setAttribute("aria-pressed", on);
     }
     scores.forEach((node, i) => node.setAttribute("aria-pressed", score === SCALE[i]));
-    status.textContent = `Pair ${state.at + 1} of ${ids.length}; ${rated()} scored`;
+    status.textContent = `Pair ${state.at + 1} of ${ids.length}; ${rated()} scored${failed(id) ? "; this one does not play" : ""}`;
     bar.value = rated();
     el.dataset.at = state.at; el.dataset.item = id; el.dataset.rated = rated();
     reveal.hidden = !data.key || rated() < ids.length;
@@ -103,7 +119,7 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     stop();
     state.at = sonimatch.clamp(at, 0, ids.length - 1);
     const id = order[state.at], near = order.slice(state.at, state.at + 2);
-    if (data.folder) waiting = Object.fromEntries(near.flatMap((one) => ["target", "match"].map((which) => address(one, which))).map((src) => [src, waiting[src] || new Audio(src)]));
+    if (data.folder) waiting = Object.fromEntries(near.flatMap((one) => ["target", "match"].map((which) => [address(one, which), waiting[address(one, which)] || load(one, which)])));
     else pair = null;
     keep();
     mark();
@@ -112,19 +128,20 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   const go = (at) => {
     move(at);
     const given = state.ratings[order[state.at]];
-    say(`Pair ${state.at + 1}${given ? `, ${given.score} given` : ""}.`);
+    say(`Pair ${state.at + 1}${given ? `, ${given.score} given` : ""}.${failed(order[state.at]) ? ` ${failed(order[state.at])}.` : ""}`);
   };
   const rate = (score) => {
     const id = order[state.at], { target, match } = plays(id);
-    if (!target || !match) { say("Listen to both sounds first: space plays them."); return; }
+    if (failed(id)) { say(`${failed(id)}. This pair cannot be scored; go on with the next.`); return; }
+    if (!target || !match) { say("Listen to both sounds first, each to its end: space plays them."); return; }
     state.ratings[id] = { score, position: state.at + 1, target_plays: target, match_plays: match, time: new Date().toISOString() };
-    const left = [...order.slice(state.at + 1), ...order].find((one) => !state.ratings[one]);
+    const left = [...order.slice(state.at + 1), ...order].find((one) => !state.ratings[one] && !failed(one));
     move(left === undefined ? state.at : order.indexOf(left));
-    say(left === undefined ? `${score} given. All ${ids.length} pairs are scored: save the file.` : `${score} given. Pair ${state.at + 1}.`);
+    say(left === undefined ? `${score} given. ${rated() < ids.length ? `All pairs that play are` : `All ${ids.length} pairs are`} scored: save the file.` : `${score} given. Pair ${state.at + 1}.`);
   };
 
   // ------------------------------------------------------------------------------------------------ files
-  const rows = () => order.filter((id) => state.ratings[id]).map((item) => ({ item, ...state.ratings[item] }));
+  const rows = () => order.map((item, i) => ({ item, ...(state.ratings[item] || { position: i + 1, failed: failed(item) }) })).filter(({ score, failed }) => score || failed);
   const download = (name, type, text) => {
     const url = URL.createObjectURL(new Blob([text], { type }));
     make("a", { href: url, download: name }).click();
@@ -136,8 +153,8 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     if (kind === "json") {
       download(name, "application/json", `${JSON.stringify({ kind: RATINGS, test: data.id, rater: state.rater, seed: state.seed, ratings: rows() }, null, 1)}\n`);
     } else {
-      const columns = ["item", "score", "position", "target_plays", "match_plays", "time"], quoted = `"${state.rater.replaceAll('"', '""')}"`;
-      download(name, "text/csv", [["rater", ...columns], ...rows().map((row) => [quoted, ...columns.map((column) => row[column])])].map((line) => `${line.join(",")}\n`).join(""));
+      const columns = ["item", "score", "position", "target_plays", "match_plays", "time", "failed"], quoted = `"${state.rater.replaceAll('"', '""')}"`;
+      download(name, "text/csv", [["rater", ...columns], ...rows().map((row) => [quoted, ...columns.map((column) => row[column] ?? "")])].map((line) => `${line.join(",")}\n`).join(""));
     }
     say(`${name} saved: ${rated()} of ${ids.length} pairs scored.`);
   };
@@ -156,8 +173,8 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     if (!file || !(file.kind === KEY || (file.kind === RATINGS && Array.isArray(file.ratings)))) refuse(`${name} is neither a key nor ratings`);
     if (file.kind === KEY) return file;
     if (!file.ratings.length) refuse(`${name} has no ratings`);
-    const given = new Map(file.ratings.map(({ item, score }) => [item, score]));
-    if (given.size < file.ratings.length) refuse(`${name} scores a pair twice`);
+    const scored = file.ratings.filter(({ failed }) => !failed), given = new Map(scored.map(({ item, score }) => [item, score]));
+    if (given.size < scored.length) refuse(`${name} scores a pair twice`);
     for (const [item, score] of given) if (!SCALE.includes(score)) refuse(`${name} gives ${item} the score ${score}; it must be one of ${SCALE.join(", ")}`);
     return { kind: RATINGS, test: file.test, rater: file.rater, scores: given };
   };
@@ -221,17 +238,15 @@ sonimatch.elements.ListeningTest = async (model, el) => {
   });
 
   // ------------------------------------------------------------------------------------------------ the panel
-  const volume = make("input", { type: "range", min: 0, max: 1, step: 0.01, value: sonimatch.sound.volume });
-  volume.addEventListener("input", () => { sonimatch.sound.volume = Number(volume.value); });
   const row = (...nodes) => make("div", { className: "sonimatch-transport" }, ...nodes);
   const compare = make("details", {}, make("summary", {}, "Compare raters"),
     make("label", {}, "Files that raters saved, and the key if you have it: ", files), results);
   const panel = make("div", { className: "sonimatch-panel", role: "group", tabIndex: 0, "aria-label": "listening test" },
-    status, bar, row(button("▶ both (space)", both), ...Object.values(sounds), make("label", {}, "volume ", volume)),
+    status, bar, row(button("▶ both (space)", both), ...Object.values(sounds), sonimatch.volume()),
     make("div", {}, QUESTION), make("div", { className: "sonimatch-scale", role: "group", "aria-label": QUESTION }, ...scores, make("span", {}, ends[1]), make("span", {}, ends[5])),
     row(button("← back", () => go(state.at - 1)), button("next →", () => go(state.at + 1))), ...live.nodes,
     row(make("label", {}, "your name ", rater), button("save JSON", () => save("json")), button("save CSV", () => save("csv")), button("start over", again), reveal),
-    compare, make("p", { className: "sonimatch-hash" }, `Keys: space plays both, T the target, M the match; 1 to 5 score; ← and → move. Test ${data.id}${synths.map(({ sha256 }) => `, program SHA-256 ${sha256.slice(0, 16)}`).join("")}.`));
+    compare, make("p", { className: "sonimatch-hash" }, `Keys: space plays both, T the target, M the match; 1 to 5 score; ← and → move. Test ${data.id}.`), ...(synths.length ? [sonimatch.origin(...synths)] : []));
   const keys = { " ": both, t: () => play("target"), m: () => play("match"), ArrowLeft: () => go(state.at - 1), ArrowRight: () => go(state.at + 1) };
   SCALE.forEach((score) => { keys[score] = () => rate(score); });
   panel.addEventListener("keydown", (event) => {

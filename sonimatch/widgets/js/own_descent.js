@@ -112,7 +112,7 @@ sonimatch.elements.OwnDescent = async (model, el) => {
     return { loss, show, hear, controls: [show, hear], name: loss.name, color: loss.color, cells: ["", "", ""].map(() => make("td")) };
   });
   const table = sonimatch.table(["show", "hear", "loss", "P-loss", "arrives", `of ${starts.length}`], rows);
-  const transport = sonimatch.transport(el, synth.rate, { start: () => synth.render(theta), end: () => synth.render(end(heard.path)), target: () => synth.render(target) });
+  const transport = sonimatch.transport(el, synth, { start: () => synth.render(theta), end: () => synth.render(end(heard.path)), target: () => synth.render(target) });
   const numbers = sonimatch.numbers(), share = (loss) => loss.paths.filter(arrives).length;
   const write = () => {
     rule.value = set.rule; clip.input.checked = set.clip_norm !== null; bounded.input.checked = set.bounded;

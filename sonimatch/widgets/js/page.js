@@ -35,4 +35,5 @@
   addEventListener("hashchange", () => { if (Object.keys(names).some((name) => location.hash.includes(`${name}=`))) location.reload(); });  // a link to a setting, within the page
   sonimatch.start = start;  // called behind each element, before the rest of the page is read
   start();
+  document.addEventListener("DOMContentLoaded", sonimatch.players);
 })();

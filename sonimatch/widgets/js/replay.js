@@ -109,7 +109,7 @@ sonimatch.elements.Replay = async (model, el) => {
     return { trial, choose, controls: [choose], name: trial.name, color: trial.color, cells: ["", "", ""].map(() => make("td")) };
   });
   const table = sonimatch.table(["hear", "search", "loss", "gradient norm", "P-loss"], rows);
-  const transport = sonimatch.transport(el, synth.rate, { "this step": () => synth.render(here()), target: () => synth.render(target) });
+  const transport = sonimatch.transport(el, synth, { "this step": () => synth.render(here()), target: () => synth.render(target) });
   const numbers = sonimatch.numbers(), positions = Math.ceil(last / every);
   const slider = sonimatch.slider("step", 0, (x) => `${snap(Math.round(x * positions) * every)} of ${last}`, (x) => go(Math.round(x * positions) * every), positions);
 
@@ -118,18 +118,20 @@ sonimatch.elements.Replay = async (model, el) => {
   const button = make("button", { type: "button" });
   let walk = null;
   const mark = () => { button.textContent = walk ? "❚❚ pause" : "▶ walk through the steps"; button.setAttribute("aria-pressed", Boolean(walk)); };
-  const rest = () => { walk = null; mark(); };
+  const rest = () => { if (walk) transport.letGo(); walk = null; mark(); };
   const frame = (now) => {
     if (!walk) return;
     walk.began ??= now;
     const stride = calm.matches ? last / (2 * SECONDS) : 0, raw = walk.from + ((now - walk.began) / 1000 / SECONDS) * last;
     const at = Math.min(last, stride ? snap(Math.floor(raw / stride) * stride) : raw);
-    if (at !== place) show(at, now - (walk.sounded ?? -Infinity) > 400 && (walk.sounded = now));
+    if (at !== place) show(at);
     if (raw >= last) { show(last); rest(); } else requestAnimationFrame(frame);
   };
   button.addEventListener("click", () => {
     if (walk) return rest();
     walk = { from: place >= last ? 0 : place };
+    show(walk.from);
+    transport.hold("this step");
     mark();
     requestAnimationFrame(frame);
   });
@@ -156,14 +158,14 @@ sonimatch.elements.Replay = async (model, el) => {
     });
   };
   const repaint = () => [...maps, ...panels].forEach((each) => each.repaint());
-  const changed = (sound = true) => { write(); repaint(); tell(); if (sound) transport.changed(); };
-  const show = (at, sound = true) => {
+  const changed = () => { write(); repaint(); tell(); transport.changed(); };
+  const show = (at) => {
     place = at;
     const now = snap(Math.floor(at));
     if (now === step) return repaint();
     step = now;
     slider.show(Math.ceil(step / every) / positions);
-    changed(sound);
+    changed();
   };
   const go = (at) => { rest(); show(snap(at)); };
 

@@ -1,4 +1,5 @@
-/* A synthesizer under the hand: sliders, sound, and what it looks like; beside a target, if there is one. */
+/* A synthesizer under the hand: sliders, sound, and what it looks like; beside a target, if there is one. The axes are those
+   of the loudest sound of the element, and stay. */
 sonimatch.elements.SynthPlayer = async (model, el) => {
   const { make, canvas, axes, LEFT, BOTTOM, number } = sonimatch, data = model.get("data");
   const synth = await sonimatch.synth(data.program), space = synth.space, id = data.id;
@@ -9,7 +10,7 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   const SIZE = 2048, FRAMES = 64, LOW = 20, HIGH = synth.rate / 2;
   const analyse = (samples) => sonimatch.spectrogram(samples, SIZE, FRAMES);
   const spectrum = (frames) => frames.reduce((sum, frame) => frame.map((x, k) => sum[k] + x), new Float64Array(SIZE / 2 + 1));
-  const targetSpectrum = target && spectrum(analyse(target)), top = target ? sonimatch.peak(target) : 0;
+  const targetSpectrum = target && spectrum(analyse(target)), { loudest } = synth;
 
   const log = (f) => Math.log(f / LOW) / Math.log(HIGH / LOW);
   const hertz = [[log(50), "50"], [log(200), "200"], [log(1000), "1k"], [log(5000), "5k"]];
@@ -17,7 +18,7 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   const inner = (width, height) => ({ x: LEFT, y: 6, width: width - LEFT - 8, height: height - BOTTOM - 6 });
 
   const wave = canvas(120, "waveform", (pen, width, height, colors) => {
-    const box = inner(width, height), peak = Math.max(sonimatch.peak(sound), top, 1e-6), round = (x) => Number(x.toPrecision(2));
+    const box = inner(width, height), { peak } = loudest, round = (x) => Number(x.toPrecision(2));
     axes(pen, box, colors, { label: "time (s)", ticks: seconds }, { label: "amplitude", ticks: [[0, number(-round(peak))], [0.5, "0"], [1, number(round(peak))]] });
     const trace = (samples, color) => {
       pen.strokeStyle = color;
@@ -37,14 +38,13 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   });
 
   const bands = canvas(140, "spectrum", (pen, width, height, colors) => {
-    const box = inner(width, height), FLOOR = -80, mine = spectrum(power);
-    const most = Math.max(...mine, ...(targetSpectrum || [0]), 1e-20);
+    const box = inner(width, height), FLOOR = -80, mine = spectrum(power), most = loudest.spectrum;
     axes(pen, box, colors, { label: "frequency (Hz)", ticks: hertz }, { label: "level (dB)", ticks: [[0, "−80"], [0.5, "−40"], [1, "0"]] });
     const trace = (values, color) => {
       pen.strokeStyle = color;
       pen.beginPath();
       for (let k = 2; k < values.length; k++) {
-        const db = Math.max(FLOOR, 10 * Math.log10(values[k] / most + 1e-30));
+        const db = sonimatch.clamp(10 * Math.log10(values[k] / most + 1e-30), FLOOR, 0);
         const x = box.x + log((k * synth.rate) / SIZE) * box.width, y = box.y + (db / FLOOR) * box.height;
         if (k === 2) pen.moveTo(x, y); else pen.lineTo(x, y);
       }
@@ -57,8 +57,7 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   const picture = document.createElement("canvas");
   picture.width = FRAMES; picture.height = 160;
   const gram = canvas(190, "spectrogram", (pen, width, height, colors) => {
-    const box = inner(width, height), image = new ImageData(FRAMES, 160);
-    const most = power.reduce((m, frame) => frame.reduce((a, b) => Math.max(a, b), m), 1e-20);
+    const box = inner(width, height), image = new ImageData(FRAMES, 160), most = loudest.frame;
     for (let row = 0; row < 160; row++) {
       const f = LOW * (HIGH / LOW) ** (1 - (row + 0.5) / 160), at = (f * SIZE) / synth.rate, k = Math.floor(at), w = at - k;
       for (let t = 0; t < FRAMES; t++) {
@@ -73,7 +72,7 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
 
   const views = data.views.map((name) => ({ waveform: wave, spectrum: bands, spectrogram: gram })[name]);
   const sounds = target ? { "this setting": () => sound, target: () => target } : { play: () => sound };
-  const transport = sonimatch.transport(el, synth.rate, sounds), numbers = sonimatch.numbers();
+  const transport = sonimatch.transport(el, synth, sounds), numbers = sonimatch.numbers();
   const update = () => {
     sound = synth.render(theta); power = analyse(sound);
     views.forEach((each) => each.repaint());
@@ -108,6 +107,6 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
     ...sliders.map((slider) => slider.node), transport.node, ...numbers.nodes,
     ...views.map((each) => each.node),
     sonimatch.origin(synth)));
-  el.sonimatch = { sound: () => sound, theta: () => theta, synth };
+  el.sonimatch = { sound: () => sound, theta: () => theta, synth, views };
   update();
 };
