@@ -21,18 +21,23 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
 
   const look = () => losses.map(({ table }) => ({ value: table[2 * row * num + at], gradient: table[(2 * row + 1) * num + at] }));
   /* The slopes beside the target, if there the loss has a corner: then a thousandth of the range away it has risen by
-     as much as the slope there says, while in a bowl it would have risen by half of that. Null elsewhere. */
-  const corner = ({ table }) => {
+     as much as the slope there says, while in a bowl it would have risen by half of that; a slope that is small for its
+     curve is a ripple. Null elsewhere. */
+  const corner = ({ table, steepest }) => {
     if (!aimed || x !== rows[row] || at === 0 || at === num - 1) return null;
     const [value, gradient] = [2 * row * num + at, (2 * row + 1) * num + at];
-    const sharp = [-1, 1].every((k) => (table[value + k] - table[value]) / (table[gradient + k] * (grid[at + k] - grid[at])) > 0.8);
+    const sharp = [-1, 1].every((k) => {
+      const slope = table[gradient + k], risen = (table[value + k] - table[value]) / (grid[at + k] - grid[at]);
+      return Math.abs(slope) > 0.05 * steepest && Math.abs(risen / slope - 1) < 0.2;
+    });
     return sharp ? [table[gradient - 1], table[gradient + 1]] : null;
   };
   /* The curve of each loss for this target, and the range that is drawn as 0–1. */
   const measure = () => losses.forEach((loss) => {
     loss.curve = loss.table.subarray(2 * row * num, (2 * row + 1) * num);
     const finite = loss.curve.filter(isFinite), most = Math.max(...finite), least = Math.min(...finite);
-    Object.assign(loss, { least: finite.length ? least : 0, span: most > least ? most - least : 1 });
+    const steepest = loss.table.subarray((2 * row + 1) * num, (2 * row + 2) * num).reduce((best, slope) => Math.max(best, Math.abs(slope) || 0), 0);
+    Object.assign(loss, { least: finite.length ? least : 0, span: most > least ? most - least : 1, steepest });
   });
   measure();
   /* A slope that over the whole range would not change the loss by a ten-thousandth of its span is rounding, and so is
