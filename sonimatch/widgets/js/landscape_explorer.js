@@ -44,10 +44,13 @@ sonimatch.elements.LandscapeExplorer = async (model, el) => {
     const box = sonimatch.inside(pen, width, height, colors, loss.name, loss.color, 18), every = Math.ceil((26 * (num - 1)) / box.width);
     picture(pen, k, box);
     axes(pen, box, colors, { label: title(FIRST), ticks: ticks(FIRST, box.width < 180 ? 2 : 4) }, { label: title(SECOND), ticks: ticks(SECOND, 4) });
+    pen.save();
+    pen.beginPath(); pen.rect(box.x, box.y, box.width, box.height); pen.clip();
     for (let i = 0; i < num; i += every) for (let j = 0; j < num; j += every) {
       const gradient = loss.gradient.map((part) => part[i * num + j]), [dx, dy] = downhill(gradient), size = Math.hypot(dx, dy) || 1, [px, py] = place(box, i / (num - 1), j / (num - 1));
       if (!level(loss, gradient)) arrow(pen, [px - (dx / size) * 8, py - (dy / size) * 8], dx, dy, 16);
     }
+    pen.restore();
     if (target) sonimatch.cross(pen, place(box, target[FIRST], target[SECOND]));
     return node;
   };
