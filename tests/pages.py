@@ -81,6 +81,8 @@ def test_a_page_from_a_server_and_narrow(visit, server, name):
     page = loaded(visit(f"{server}/{name}", 390, dark=True))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    touch = page.evaluate("[...document.querySelectorAll('canvas')].map(each => getComputedStyle(each).touchAction)")
+    assert "none" not in touch, "a finger scrolls the page over every picture"
 
 
 def changed(page, element, act) -> None:

@@ -69,7 +69,7 @@ def test_the_other_parameters_stay_and_the_target_keeps_its_own():
     scrubber = LandscapeScrubber(
         TREMOLO, [Power()], {"amp": 1, "modulator": 3}, "modulator", 5, 3, theta=theta, progress=False
     )
-    assert len(scrubber.grid) == 5 + 4, "3 Hz is on the grid, and so is the handle"
+    assert len(scrubber.grid) == 5 + 6, "the target and the handle are on the grid"
     even = np.searchsorted(scrubber.grid, np.linspace(0, 1, 5))
     for place, (value, gradient) in zip(scrubber.rows, scrubber.tables["Power"][..., even], strict=True):
         target = TREMOLO(np.array([0.2, place], np.float32))
