@@ -89,8 +89,8 @@ class LandscapeScrubber(LandscapeElement):
 
     At the handle: the value and the gradient of every loss, per unit of the cube, which way is downhill (where the
     slope is more than rounding), and the sound. The losses are computed at `num` even steps, where the target and the
-    handle begin, and a thousandth of the range beside each place of the target; the handle stands on one of these, so
-    that every number shown is a computed one. Where a loss has a corner at the target, both slopes beside it are shown.
+    handle begin, and a thousandth of the range beside each inner place of the target; the handle stands on one of
+    these, so that every number shown is a computed one. Where a loss has a corner at the target, both slopes beside it are shown.
 
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only. It can
     be dragged to `targets` even steps of the parameter, which are among the `num`, besides where it begins;
@@ -140,9 +140,9 @@ class LandscapeScrubber(LandscapeElement):
         kept = grid[:: (num - 1) // (targets - 1)] if targets else grid[:0]
         aimed = [] if aim is None else [_nearby(grid, aim[self._at])]
         self.rows = np.union1d(kept, aimed).astype(np.float32)
-        beside = np.concatenate([self.rows - BESIDE, self.rows + BESIDE])
+        inner = self.rows[(self.rows > BESIDE) & (self.rows < 1 - BESIDE)]
         self.grid = np.union1d(grid, aimed).astype(np.float32)
-        for place in (*beside[(beside > 0) & (beside < 1)], begin[self._at]):
+        for place in (*(inner - BESIDE), *(inner + BESIDE), begin[self._at]):
             self.grid = np.union1d(self.grid, _nearby(self.grid, place))
         begin[self._at] = self._computed(begin[self._at])
         self.tables = _tables(
