@@ -90,7 +90,8 @@ class LandscapeScrubber(LandscapeElement):
     At the handle: the value and the gradient of every loss, per unit of the cube, which way is downhill (where the
     slope is more than rounding), and the sound. The losses are computed at `num` even steps, where the target and the
     handle begin, and a thousandth of the range beside each inner place of the target; the handle stands on one of
-    these, so that every number shown is a computed one. Where a loss has a corner at the target, both slopes beside it are shown.
+    these, so that every number shown is a computed one. Where a loss has a corner at the target, both slopes beside it
+    are shown.
 
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only. It can
     be dragged to `targets` even steps of the parameter, which are among the `num`, besides where it begins;
