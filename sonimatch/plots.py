@@ -159,15 +159,18 @@ def heatmaps_figure(
     target: tuple[float, float] | None = None,
     paths: Mapping[str, ArrayLike] | None = None,
 ) -> Figure:
-    """Loss over two parameters, a panel a loss: `maps[name] [nx, ny]` scaled to 0–1, axes `(label, values [n])`.
+    """Loss over two parameters, a square panel a loss: `maps[name] [nx, ny]` scaled to 0–1, axes `(label, values [n])`.
 
     `paths[name] [steps, 2]` draws the physical trajectory of a search on its map.
     """
-    figure, axes = _axes(1, len(maps), max(3.6, 2.4 * len(maps)), 2.7, sharex=True, sharey=True)
-    for column, (name, value) in enumerate(maps.items()):
+    columns = 2 if len(maps) == 4 else len(maps)
+    rows = len(maps) // columns
+    width = max(3.6, (2.4 if rows == 1 else 3.3) * columns)
+    figure, axes = _axes(rows, columns, width, 2.8 * rows, sharex=True, sharey=True)
+    for panel, (name, value) in zip(axes.flat, maps.items(), strict=True):
         value = np.asarray(value)
         scaled = (value - np.nanmin(value)) / max(np.nanmax(value) - np.nanmin(value), 1e-30)
-        panel = axes[0, column]
+        panel.set_box_aspect(1)
         panel.pcolormesh(x[1], y[1], scaled.T, cmap="viridis", shading="nearest", rasterized=True)
         if paths is not None and name in paths:
             path = np.asarray(paths[name])
@@ -176,9 +179,11 @@ def heatmaps_figure(
         if target is not None:
             panel.plot(*target, "x", color=_TARGET, markersize=7, markeredgewidth=2)
         panel.set_title(name, fontsize=9, color=COLORS.get(name, "#444444"))
-        panel.set(xlabel=x[0])
         panel.grid(False)
-    axes[0, 0].set(ylabel=y[0])
+    for panel in axes[-1]:
+        panel.set(xlabel=x[0])
+    for panel in axes[:, 0]:
+        panel.set(ylabel=y[0])
     return figure
 
 

@@ -36,7 +36,10 @@ def visit(browser):
 
     def opened(address: str, width: int = 1000, dark: bool = False):
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", accept_downloads=True
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            accept_downloads=True,
+            has_touch=width < 500,
         )
         contexts.append(context)
 
@@ -56,6 +59,30 @@ def visit(browser):
     for context in contexts:
         context.close()
     assert not complaints
+
+
+@pytest.fixture
+def finger():
+    """`finger(page)` is a hand that swipes from one place of it to another, in CSS pixels, as a touch screen tells."""
+
+    def on(page):
+        screen = page.context.new_cdp_session(page)
+
+        def swipe(begin, end, steps: int = 12):
+            def tell(kind, *place):
+                points = [{"x": place[0], "y": place[1]}] if place else []
+                screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+            tell("touchStart", *begin)
+            for k in range(1, steps + 1):
+                tell("touchMove", *(a + (b - a) * k / steps for a, b in zip(begin, end, strict=True)))
+                page.wait_for_timeout(16)
+            tell("touchEnd")
+            page.wait_for_timeout(100)
+
+        return swipe
+
+    return on
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def test_the_page_computes_what_python_computes(page, own):
 
 def test_a_click_is_the_start_and_the_table_says_who_arrives(page, own):
     there = page(own)
+    there.get_by_role("radio", name="SIMSE_Spec on the large map").check()
     box = there.get_by_label("SIMSE_Spec: the path").bounding_box()
     there.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.25)
     there.wait_for_function(f"{ELEMENT}.theta()[1] > 0.6")
@@ -125,7 +126,7 @@ def test_the_share_of_random_starts_is_that_of_python(page, own):
 def test_losses_can_be_left_out(page, own):
     there = page(own)
     there.get_by_label("show SIMSE_Spec").uncheck()
-    there.wait_for_function("!document.querySelectorAll('canvas')[1].offsetParent")
+    there.wait_for_function("!document.querySelectorAll('canvas')[2].offsetParent")
     assert "SIMSE_Spec" not in there.locator(".sonimatch-numbers").inner_text()
 
 
@@ -163,7 +164,30 @@ def test_with_a_kernel_the_traits_follow_the_hand(page, own):
     assert there.evaluate("window.traits.theta") == own.theta
 
 
+def test_a_finger_takes_the_start_and_elsewhere_it_scrolls_or_taps(page, own, finger):
+    there = page(own, "<div style='height: 3000px'></div>", width=390)
+    touch, before = finger(there), there.evaluate(f"{ELEMENT}.theta()")
+
+    def spot(u, v):  # with a margin of 0.15 around the square
+        box = there.locator("canvas").first.bounding_box()
+        x, y = (u + 0.15) / 1.3, (1.15 - v) / 1.3
+        return box["x"] + 44 + x * (box["width"] - 62), box["y"] + 20 + y * (box["height"] - 50)
+
+    touch(spot(0.3, 0.5), spot(0.3, 1))
+    assert there.evaluate("scrollY") > 60
+    assert there.evaluate(f"{ELEMENT}.theta()") == before
+    there.evaluate("scrollTo(0, 0)")
+    there.wait_for_function("scrollY === 0")
+    touch(spot(*before), spot(0.5, 0.7))
+    assert there.evaluate(f"{ELEMENT}.theta()") == pytest.approx([0.5, 0.7], abs=0.01)
+    assert there.evaluate("scrollY") == 0
+    there.touchscreen.tap(*spot(0.1, 0.2))
+    there.wait_for_function(f"{ELEMENT}.theta()[0] < 0.2")
+
+
 @pytest.mark.parametrize("width", [390, 1000])
 def test_it_fits(page, own, width):
     there = page(own, width=width)
+    large = there.locator("canvas").first.bounding_box()
+    assert abs(large["width"] - 62 - (large["height"] - 50)) <= 1, "square inside its axes"
     assert there.evaluate("document.documentElement.scrollWidth") <= width

@@ -192,3 +192,24 @@ def test_one_parameter_and_no_landscapes(page):
 def test_it_fits(page, replay, width):
     there = page(replay, width=width)
     assert there.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_finger_takes_the_marker_of_a_curve_and_elsewhere_the_page_scrolls(page, replay, finger):
+    there = page(replay, "<div style='height: 3000px'></div>", width=390)
+    touch, map_, curve = finger(there), there.locator("canvas").first, there.get_by_label("loss, scaled over the steps")
+    for canvas in (map_, curve):
+        there.evaluate("scrollTo(0, 0)")
+        box = canvas.bounding_box()
+        there.evaluate("y => scrollTo(0, y)", max(0, box["y"] - 300))
+        there.wait_for_timeout(100)
+        box, before = canvas.bounding_box(), there.evaluate("scrollY")
+        spot = box["x"] + 0.6 * box["width"], box["y"] + 0.8 * box["height"]
+        touch(spot, (spot[0], spot[1] - 150))
+        assert there.evaluate("scrollY") > before + 60
+        is_at(there, 0)
+    box, last = curve.bounding_box(), 20
+    at = lambda step: (box["x"] + 44 + (box["width"] - 56) * step / last, box["y"] + 40)  # noqa: E731
+    touch(at(0), at(10))
+    is_at(there, 10)
+    there.touchscreen.tap(*at(17))
+    is_at(there, 17)

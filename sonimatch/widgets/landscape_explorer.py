@@ -1,4 +1,4 @@
-"""Loss landscapes of two parameters under the hand, side by side."""
+"""Loss landscapes of two parameters under the hand."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from sonimatch.widgets.landscape_scrubber import (
     aim_of,
     check_losses,
     colors,
-    interpolate,
     label,
     point_of,
 )
 
 
 class LandscapeExplorer(LandscapeElement):
-    """The losses over two parameters of `synth` as maps side by side, and one point that moves on all of them.
+    """The losses over two parameters of `synth`: one as a large map, all as small ones, and one point on all of them.
 
     At the point: the value and the gradient of every loss, per unit of the cube, the angle between downhill and the
     way to the target (where the slope is more than rounding), and the sound. The maps have `num` even steps along each
-    parameter; between them values and gradients are interpolated linearly.
+    parameter, and the point stands on one of them, so that every number shown is a computed one.
 
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only.
     `parameters` names two (default: both). `theta [P]`, in the unit cube, is where the point begins and where the
@@ -39,7 +38,7 @@ class LandscapeExplorer(LandscapeElement):
     `landscapes`, `{name of a loss: Landscape}` over the same square, spares the computation; then they are what is
     shown, and the other parameters stay where they have them.
 
-    With a kernel `theta`, in the unit cube, and `value` follow the hand, and `theta` moves it.
+    With a kernel `theta`, in the unit cube, and `value` follow the hand, and `theta` moves it, to the nearest step.
     Raises ValueError unless two parameters are free, for losses that share a name or work at another sample rate, and
     for a target or landscapes that do not fit. Shown in notebooks/landscapes_2d.md.
     """
@@ -116,9 +115,13 @@ class LandscapeExplorer(LandscapeElement):
                 )
         return num, rest
 
+    def _computed(self, x: float) -> float:
+        last = self.data["num"] - 1
+        return int(x * last + 0.5) / last
+
     def _values(self) -> dict[str, float]:
-        places = [self.theta[i] * (self.data["num"] - 1) for i in self._at]
-        return {name: interpolate(each.value, *places) for name, each in self.landscapes.items()}
+        i, j = (round(self.theta[at] * (self.data["num"] - 1)) for at in self._at)
+        return {name: float(np.asarray(each.value)[i, j]) for name, each in self.landscapes.items()}
 
     def figure(self) -> Figure:
         space = self.synth.space

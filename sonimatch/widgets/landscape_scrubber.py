@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import cycle
@@ -22,14 +21,16 @@ from sonimatch.space import ParamSpace
 from sonimatch.types import Loss
 from sonimatch.widgets.element import Element, compact, in_the_cube, program, settings_text, start
 
+BESIDE = 1e-3  # of the range: how far from a target the losses are known on both sides of it, where many have a corner
 _OTHERS = ("#E69F00", "#56B4E9", "#8A8A8A")  # for losses that `plots.COLORS` does not know
 
 
 class LandscapeElement(Element):
     """A point on the landscapes of several losses, and the sound there.
 
-    `theta`, in the unit cube, follows the hand and moves it; only the coordinates of `free` may change. `value` is
-    each loss there, `{name: float}`, interpolated linearly between the points of the grid.
+    `theta`, in the unit cube, follows the hand and moves it; only the coordinates of `free` may change, and they go to
+    the nearest setting at which the losses are computed: between two of them a gradient may do anything. `value` is
+    each loss there, `{name: float}`.
     """
 
     shared = ("maps.js",)
@@ -47,7 +48,7 @@ class LandscapeElement(Element):
         return np.asarray(self.synth(np.array(self.theta, np.float32)))
 
     def set(self, **values: float) -> None:
-        """Move to physical values of free parameters; what is not named stays.
+        """Move to physical values of free parameters, or the nearest that are computed; what is not named stays.
 
         Raises ValueError for a parameter that is not free and for a value out of range.
         """
@@ -63,7 +64,12 @@ class LandscapeElement(Element):
         for name, here, rest in zip(self.synth.space.names, theta, self._rest, strict=True):
             if name not in self.free and here != rest:
                 raise ValueError(f"{name} stays at {rest:g}, not {here:g} (what moves: {', '.join(self.free)})")
-        return theta
+        names = self.synth.space.names
+        return [self._computed(x) if name in self.free else x for name, x in zip(names, theta, strict=True)]
+
+    def _computed(self, x: float) -> float:
+        """The nearest coordinate at which the losses are known."""
+        raise NotImplementedError
 
     @traitlets.observe("theta")
     def _look(self, _: Any) -> None:
@@ -82,15 +88,18 @@ class LandscapeScrubber(LandscapeElement):
     """The losses over one parameter of `synth`, a handle that moves along them, and a target that moves too.
 
     At the handle: the value and the gradient of every loss, per unit of the cube, which way is downhill (where the
-    slope is more than rounding), and the sound. The curves have `num` even steps and one more where the target begins;
-    between them values and gradients are interpolated linearly.
+    slope is more than rounding), and the sound. The losses are computed at `num` even steps, where the target and the
+    handle begin, and a thousandth of the range beside each inner place of the target; the handle stands on one of
+    these, so that every number shown is a computed one. Where a loss has a corner at the target, both slopes beside it
+    are shown.
 
     `target`: physical values (default: those of the program), or audio `[num_samples]`, for a live kernel only. It can
     be dragged to `targets` even steps of the parameter, which are among the `num`, besides where it begins;
     0 leaves it there, as it does audio. `theta [P]`, in the unit cube, is where the handle begins and where the other
     parameters stay (default: the target's, with the handle at the default of the program).
 
-    With a kernel `theta`, `value` and `target`, in the unit cube, follow the hand, and `theta` and `target` move it.
+    With a kernel `theta`, `value` and `target`, in the unit cube, follow the hand, and `theta` and `target` move it,
+    to the nearest place.
     `tables[loss] [targets, 2, n]` has values and gradients for the places `rows [targets]` of the target and
     `grid [n]` of the handle, in the unit cube.
     Raises ValueError for an unknown parameter, `num < 2`, `targets` that are not among the `num`, losses that share a
@@ -131,7 +140,12 @@ class LandscapeScrubber(LandscapeElement):
         grid = np.linspace(0, 1, num, dtype=np.float32)
         kept = grid[:: (num - 1) // (targets - 1)] if targets else grid[:0]
         aimed = [] if aim is None else [_nearby(grid, aim[self._at])]
-        self.rows, self.grid = np.union1d(kept, aimed).astype(np.float32), np.union1d(grid, aimed).astype(np.float32)
+        self.rows = np.union1d(kept, aimed).astype(np.float32)
+        inner = self.rows[(self.rows > BESIDE) & (self.rows < 1 - BESIDE)]
+        self.grid = np.union1d(grid, aimed).astype(np.float32)
+        for place in (*(inner - BESIDE), *(inner + BESIDE), begin[self._at]):
+            self.grid = np.union1d(self.grid, _nearby(self.grid, place))
+        begin[self._at] = self._computed(begin[self._at])
         self.tables = _tables(
             synth, losses, _line(begin, self._at, self.grid), _line(aim or begin, self._at, self.rows), sound,
             np.eye(len(names), dtype=np.float32)[self._at], progress,
@@ -160,9 +174,12 @@ class LandscapeScrubber(LandscapeElement):
         """The table's row whose target is nearest."""
         return int(np.abs(self.rows - self.target[self._at]).argmin()) if self.target else 0
 
+    def _computed(self, x: float) -> float:
+        return float(self.grid[np.abs(self.grid - x).argmin()])
+
     def _values(self) -> dict[str, float]:
-        at = place_of(self.grid.tolist(), self.theta[self._at])
-        return {name: interpolate(table[self._row(), 0], at) for name, table in self.tables.items()}
+        at = np.abs(self.grid - self.theta[self._at]).argmin()
+        return {name: float(table[self._row(), 0, at]) for name, table in self.tables.items()}
 
     def figure(self) -> Figure:
         space, (parameter,) = self.synth.space, self.free
@@ -281,21 +298,3 @@ def label(space: ParamSpace, name: str) -> str:
     """A parameter with its unit, for an axis."""
     unit = space.unit[space.names.index(name)]
     return f"{name} ({unit})" if unit else name
-
-
-def place_of(grid: Sequence[float], x: float) -> float:
-    """Where `x` is on a rising `grid`, as an index with a fraction."""
-    low = min(max(bisect_right(grid, x) - 1, 0), len(grid) - 2)
-    return low + (x - grid[low]) / (grid[low + 1] - grid[low])
-
-
-def interpolate(values: ArrayLike, *places: float) -> float:
-    """Linear interpolation of `values [n, ...]` at indices with fractions, one an axis; exact at whole ones."""
-    if not places:
-        return float(np.asarray(values))
-    rows, place, rest = np.asarray(values), places[0], places[1:]
-    if abs(place - round(place)) < 1e-5:  # single precision leaves a point of the grid by less
-        return interpolate(rows[round(place)], *rest)
-    low = int(place)
-    weight = place - low
-    return (1 - weight) * interpolate(rows[low], *rest) + weight * interpolate(rows[low + 1], *rest)

@@ -187,13 +187,14 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   };
 
   // ------------------------------------------------------------------------------------------------ drawing
-  /* A canvas of `height` CSS pixels that fills its column; `draw(pen, width, height, colors)` in CSS pixels. */
-  sonimatch.canvas = (height, label, draw) => {
-    const node = make("canvas", { role: "img", "aria-label": label, style: { height: `${height}px` } });
+  /* A canvas that fills its column, of `tall` CSS pixels or `tall(width)`; `draw(pen, width, height, colors)` in CSS pixels. */
+  sonimatch.canvas = (tall, label, draw) => {
+    const node = make("canvas", { role: "img", "aria-label": label });
     let waiting = false;
     const paint = () => {
       waiting = false;
-      const width = node.clientWidth, ratio = window.devicePixelRatio || 1;
+      const width = node.clientWidth, height = typeof tall === "function" ? tall(width) : tall, ratio = window.devicePixelRatio || 1;
+      node.style.height = `${height}px`;
       if (!width) return;
       if (node.width !== Math.round(width * ratio)) { node.width = Math.round(width * ratio); node.height = Math.round(height * ratio); }
       const pen = node.getContext("2d"), style = getComputedStyle(node);

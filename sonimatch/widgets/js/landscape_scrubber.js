@@ -10,27 +10,34 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   const along = (point, x) => point.map((t, i) => (i === free ? x : t));
   const physical = (x) => sonimatch.toPhysical(space, along(rest, x))[free];
   const cube = (value) => sonimatch.toUnit(space, space.low.map((least, i) => (i === free ? value : least)))[free];
-  const nearest = (x) => rows.reduce((best, at, k) => (Math.abs(at - x) < Math.abs(rows[best] - x) ? k : best), 0);
+  const closest = (places, x) => places.reduce((best, at, k) => (Math.abs(at - x) < Math.abs(places[best] - x) ? k : best), 0);
+  const nearest = (x) => closest(rows, x);
   const rest = model.get("theta").slice(), shared = sonimatch.recall(id, aimed ? 3 : 2), linked = shared !== null;
-  let x = linked ? cube(shared[0]) : rest[free], raw = linked && shared[shared.length - 1] > 0;
+  /* The handle stands at point `at` of the grid, where the losses are known: every number shown is a computed one. */
+  let at = closest(grid, linked ? cube(shared[0]) : rest[free]), x = grid[at], raw = linked && shared[shared.length - 1] > 0;
   let row = aimed ? nearest(linked ? cube(shared[1]) : (model.get("target") || data.target)[free]) : 0;
   const theta = () => along(rest, x), target = () => along(data.target, rows[row]);
   const text = (at) => `${number(physical(at))} ${unit}`.trim();
 
-  /* Every loss at the handle; on a point of the grid its stored number. */
-  const look = () => {
-    let below = 0;
-    while (below < num - 2 && grid[below + 1] <= x) below++;
-    const place = below + (x - grid[below]) / (grid[below + 1] - grid[below]), close = Math.round(place), on = Math.abs(place - close) < 1e-5;
-    const i = on ? close : Math.floor(place), w = on ? 0 : place - i;
-    const read = (table, first) => (on ? table[first + i] : (1 - w) * table[first + i] + w * table[first + i + 1]);
-    return losses.map(({ table }) => ({ value: read(table, 2 * row * num), gradient: read(table, (2 * row + 1) * num) }));
+  const look = () => losses.map(({ table }) => ({ value: table[2 * row * num + at], gradient: table[(2 * row + 1) * num + at] }));
+  /* The slopes beside the target, if there the loss has a corner: then a thousandth of the range away it has risen by
+     as much as the slope there says, while in a bowl it would have risen by half of that; a slope that is small for its
+     curve is a ripple. Null elsewhere. */
+  const corner = ({ table, steepest }) => {
+    if (!aimed || x !== rows[row] || at === 0 || at === num - 1) return null;
+    const [value, gradient] = [2 * row * num + at, (2 * row + 1) * num + at];
+    const sharp = [-1, 1].every((k) => {
+      const slope = table[gradient + k], risen = (table[value + k] - table[value]) / (grid[at + k] - grid[at]);
+      return Math.abs(slope) > 0.05 * steepest && Math.abs(risen / slope - 1) < 0.2;
+    });
+    return sharp ? [table[gradient - 1], table[gradient + 1]] : null;
   };
   /* The curve of each loss for this target, and the range that is drawn as 0–1. */
   const measure = () => losses.forEach((loss) => {
     loss.curve = loss.table.subarray(2 * row * num, (2 * row + 1) * num);
     const finite = loss.curve.filter(isFinite), most = Math.max(...finite), least = Math.min(...finite);
-    Object.assign(loss, { least: finite.length ? least : 0, span: most > least ? most - least : 1 });
+    const steepest = loss.table.subarray((2 * row + 1) * num, (2 * row + 2) * num).reduce((best, slope) => Math.max(best, Math.abs(slope) || 0), 0);
+    Object.assign(loss, { least: finite.length ? least : 0, span: most > least ? most - least : 1, steepest });
   });
   measure();
   /* A slope that over the whole range would not change the loss by a ten-thousandth of its span is rounding, and so is
@@ -122,11 +129,12 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
     const way = point.gradient > 0 ? "←" : "→";
     return !aimed || rows[row] === x ? way : `${way} ${(rows[row] - x) * point.gradient < 0 ? "target" : "away"}`;
   };
+  const slope = (loss, { gradient }) => { const both = corner(loss); return both ? `${number(both[0], 3)} | ${number(both[1], 3)}` : number(gradient); };
   const numbers = sonimatch.numbers();
   const update = () => {
     const started = performance.now(), here = look(), named = (key) => Object.fromEntries(losses.map((loss, k) => [loss.name, here[k][key]]));
-    here.forEach((point, k) => [number(point.value), number(point.gradient), downhill(point, losses[k])].forEach((words, j) => { cells[k][j].textContent = words; }));
-    const said = losses.map((loss, k) => `${loss.name} ${number(here[k].value)}, gradient ${number(here[k].gradient)}, downhill ${downhill(here[k], loss)}`);
+    here.forEach((point, k) => [number(point.value), slope(losses[k], point), downhill(point, losses[k])].forEach((words, j) => { cells[k][j].textContent = words; }));
+    const said = losses.map((loss, k) => `${loss.name} ${number(here[k].value)}, gradient ${slope(loss, here[k])}, downhill ${downhill(here[k], loss)}`);
     numbers.show([`${name} ${text(x)}${aimed ? `, target ${text(rows[row])}` : ""}`, ...said].join("; "));
     Object.assign(el.dataset, { theta: theta().join(","), row, value: JSON.stringify(named("value")), gradient: JSON.stringify(named("gradient")) });
     begun = performance.now() - started;
@@ -155,29 +163,32 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
     }
     board.repaint();
   };
-  const handle = sonimatch.slider(name, x, text, (to) => { x = to; moved(); });
+  const handle = sonimatch.slider(name, x, text, (to) => move(to));
+  handle.node.addEventListener("keydown", (event) => { // from point to point, before the slider's own steps
+    const way = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!way) return;
+    event.preventDefault(); event.stopPropagation();
+    stand(clamp(at + way, 0, num - 1));
+  }, true);
   const steps = rows.length - 1;
   const goal = movable && sonimatch.slider("target", row / steps, (at) => text(rows[Math.round(at * steps)]), (at) => aim(Math.round(at * steps)), steps);
   const aim = (to) => { if (to === row) return; row = to; measure(); goal.show(row / steps); moved(); };
-  const move = (to) => { x = to; handle.show(x); moved(); };
+  const stand = (to) => { const stays = to === at; at = to; x = grid[at]; handle.show(x); if (!stays) moved(); };
+  const move = (to) => stand(closest(grid, to));
 
   let held = null;
-  const drag = (event) => {
-    const at = clamp((event.offsetX - held.box.x) / held.box.width);
-    if (held.target) aim(nearest(at)); else move(at);
-  };
-  board.node.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    const box = boxes.find((each) => event.offsetX <= each.x + each.width + RIGHT && event.offsetY <= each.y + each.height + BOTTOM) || boxes[0];
-    const away = (at) => Math.abs(box.x + at * box.width - event.offsetX), upper = event.offsetY < box.y + box.height / 2;
+  const pick = (px, py) => {
+    const box = boxes.find((each) => px <= each.x + each.width + RIGHT && py <= each.y + each.height + BOTTOM) || boxes[0];
+    const line = (place) => box.x + place * box.width, away = (place) => Math.abs(line(place) - px), upper = py < box.y + box.height / 2;
     const lead = movable && away(rows[row]) < 16 ? away(x) - away(rows[row]) : -Infinity;
     held = { box, target: Math.abs(lead) < 6 ? upper : lead > 0 };
-    board.node.setPointerCapture(event.pointerId);
-    drag(event);
-  });
-  board.node.addEventListener("pointermove", (event) => { if (held) drag(event); });
-  for (const end of ["pointerup", "pointercancel"]) board.node.addEventListener(end, () => { held = null; });
-  Object.assign(board.node.style, { cursor: "ew-resize", touchAction: "pan-y" });
+    return [line(held.target ? rows[row] : x), py];
+  };
+  sonimatch.hand(board.node, pick, (px) => {
+    const to = clamp((px - held.box.x) / held.box.width);
+    if (held.target) aim(nearest(to)); else move(to);
+  }, "pan-y");
+  board.node.style.cursor = "ew-resize";
 
   const scale = make("select", {}, ...["scaled to 0–1", "raw"].map((words) => make("option", { textContent: words })));
   scale.selectedIndex = Number(raw);
@@ -187,7 +198,7 @@ sonimatch.elements.LandscapeScrubber = async (model, el) => {
   model.on("change:theta", () => {
     const now = model.get("theta")[free];
     if (Math.abs(now - x) < 1e-9) return;
-    x = now; handle.show(x); update(); board.repaint(); transport.changed();
+    at = closest(grid, now); x = grid[at]; handle.show(x); update(); board.repaint(); transport.changed();
   });
   model.on("change:target", () => {
     const now = aimed ? nearest(model.get("target")[free]) : row;

@@ -56,32 +56,25 @@ sonimatch.elements.OwnDescent = async (model, el) => {
   });
 
   // ---------------------------------------------------------------------------------------------- the maps
-  const maps = losses.map((loss) => {
-    let of = null;
-    const view = sonimatch.canvas(losses.length > 2 ? 220 : 280, `${loss.name}: the path from the start; the sliders below move the start`, (pen, width, height, colors) => {
-      const plane = sonimatch.plane(pen, sonimatch.inside(pen, width, height, colors, loss.name, loss.color), colors, space, MARGIN, loss.picture);
-      of = plane.of;
-      for (const path of loss.paths) {
-        pen.globalAlpha = 0.45;
-        trace(pen, path.map(plane.at), "white", 0.7);
-        pen.globalAlpha = 1;
-        disc(pen, plane.at(end(path)), 2.5, arrives(path) ? "white" : "black", "white");
-      }
-      const points = loss.path.map(plane.at);
-      trace(pen, points, "white", 2, true);
-      cross(pen, plane.at(target));
-      disc(pen, points[0], 6, "transparent", "black"); disc(pen, points[0], 5, "transparent", "white");
-      disc(pen, end(points), 5, loss.color, "white");
-    });
-    const drag = (event) => {
-      const box = view.node.getBoundingClientRect();
-      if (of) moved(of(event.clientX - box.left, event.clientY - box.top));
-    };
-    view.node.style.cursor = "crosshair";
-    view.node.addEventListener("pointerdown", (event) => { view.node.setPointerCapture(event.pointerId); drag(event); });
-    view.node.addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
-    return view;
-  });
+  let plane = null; // of the large map
+  const atlas = sonimatch.atlas(losses, 0, (k) => `${losses[k].name}: the path from the start; the sliders below move the start`, (k, pen, width, height, colors, large) => {
+    const loss = losses[k], box = large ? sonimatch.inside(pen, width, height, colors, loss.name, loss.color, 18) : { x: 0, y: 0, width, height };
+    const here = sonimatch.plane(pen, box, colors, large && space, MARGIN, loss.picture);
+    if (large) plane = here;
+    for (const path of loss.paths) {
+      pen.globalAlpha = 0.45;
+      trace(pen, path.map(here.at), "white", 0.7);
+      pen.globalAlpha = 1;
+      disc(pen, here.at(end(path)), 2.5, arrives(path) ? "white" : "black", "white");
+    }
+    const points = loss.path.map(here.at);
+    trace(pen, points, "white", 2, true);
+    cross(pen, here.at(target));
+    disc(pen, points[0], 6, "transparent", "black"); disc(pen, points[0], 5, "transparent", "white");
+    disc(pen, end(points), 5, loss.color, "white");
+  }, (k) => { el.dataset.loss = losses[k].name; });
+  sonimatch.hand(atlas.large, (x, y) => (plane ? plane.at(theta) : [x, y]), (x, y) => { if (plane) moved(plane.of(x, y)); });
+  atlas.large.style.cursor = "crosshair";
 
   // ---------------------------------------------------------------------------------------------- the settings
   const log = (low, high) => ({ to: (x) => low * (high / low) ** x, from: (value) => Math.log(value / low) / Math.log(high / low) });
@@ -122,7 +115,7 @@ sonimatch.elements.OwnDescent = async (model, el) => {
     random.setAttribute("aria-pressed", many);
     rows.forEach(({ loss, show, hear, cells }, i) => {
       show.checked = loss.shown; hear.checked = loss === heard;
-      maps[i].node.style.display = loss.shown ? "" : "none";
+      atlas.small[i].style.display = loss.shown ? "" : "none";
       const texts = [number(distance(end(loss.path)), 3), loss.arrives ? "yes" : "no", loss.paths.length ? String(share(loss)) : "–"];
       cells.forEach((cell, k) => { cell.textContent = loss.shown ? texts[k] : "–"; });
     });
@@ -131,7 +124,7 @@ sonimatch.elements.OwnDescent = async (model, el) => {
     numbers.show(`from ${sonimatch.setting(space, theta)}: ${told.join("; ") || "no loss is shown"}${many ? "; white dots arrive, black ones do not" : ""}`);
     Object.assign(el.dataset, { theta: theta.join(","), arrives: losses.filter((loss) => loss.shown && loss.arrives).map((loss) => loss.name).join(",") });
   };
-  const update = () => { run(); write(); maps.forEach((map) => map.repaint()); transport.changed(); };
+  const update = () => { run(); write(); atlas.repaint(); transport.changed(); };
   let pending = false, telling = false;
   const changed = () => {
     if (pending) return;
@@ -160,7 +153,7 @@ sonimatch.elements.OwnDescent = async (model, el) => {
   for (const name of ["theta", ...Object.keys(set)]) model.on(`change:${name}`, follow);
 
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: a descent of your own` },
-    sonimatch.beside(maps.map((map) => map.node), 420), ...sliders.map((slider) => slider.node),
+    ...atlas.nodes, ...sliders.map((slider) => slider.node),
     make("div", { className: "sonimatch-transport" }, make("label", {}, "rule ", rule), clip.node, bounded.node, random),
     rate.node, length.node, momentum.node, transport.node, table, ...numbers.nodes,
     sonimatch.origin(synth)));

@@ -59,7 +59,6 @@ sonimatch.elements.Replay = async (model, el) => {
       if (P === 2) cross(pen, at(target));
       disc(pen, now, 5, trial.color, picture ? "white" : colors.text);
     });
-    node.node.style.touchAction = "auto";
     return node;
   });
 
@@ -78,13 +77,8 @@ sonimatch.elements.Replay = async (model, el) => {
         disc(pen, at(Math.min(place, trial.last), trial.between(levels, place)), 3, trial.color, colors.text);
       }
     });
-    const seek = (event) => {
-      const box = view.node.getBoundingClientRect();
-      go(Math.round(sonimatch.clamp((event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT)) * last));
-    };
-    view.node.style.touchAction = "pan-y";
-    view.node.addEventListener("pointerdown", (event) => { view.node.setPointerCapture(event.pointerId); seek(event); });
-    view.node.addEventListener("pointermove", (event) => { if (event.buttons) seek(event); });
+    const wide = () => view.node.clientWidth - LEFT - RIGHT;
+    sonimatch.hand(view.node, (x, y) => [LEFT + (wide() * place) / last, y], (x) => go(Math.round(sonimatch.clamp((x - LEFT) / wide()) * last)), "pan-y");
     return view;
   };
   const scales = new Map(trials.map((trial) => [trial, scaled(trial.value)]));
