@@ -34,7 +34,7 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/build/jax-cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.5
 
 .DELETE_ON_ERROR:
-.PHONY: help env book zip pdf pages test unit notebooks lab serve lint linkcheck clean distclean FORCE
+.PHONY: help env book zip pdf pages shots test unit notebooks lab serve lint linkcheck clean distclean FORCE
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -167,6 +167,9 @@ unit: $(ENV)  ## run the unit tests
 
 pages: zip  ## open every page of the packed book in a browser and move what moves
 	@$(BIN)/python -m pytest tests/pages.py
+
+shots: zip  ## take a picture of every page in both themes and two widths, into build/shots
+	@SHOTS=build/shots $(BIN)/python -m pytest tests/pages.py -q -k picture_of_a_page
 
 test: $(ENV)  ## run the unit tests, every notebook, and every page of the book in a browser
 	@$(MAKE) --no-print-directory unit

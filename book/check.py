@@ -1,7 +1,7 @@
 """Checks on what a build made: `check.py notebook FILE...` and `check.py site FOLDER`.
 
-A notebook must have run to its end without a Python warning, and what it folds must say what it is.  A site must need no network: scripts, styles,
-pictures and sounds all lie in its own folder; and no page may weigh more than it should.
+A notebook must have run to its end without a Python warning, and what it folds must say what it is.  A site must need
+no network: scripts, styles, pictures and sounds all lie in its own folder; and no page may weigh more than it should.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Any
 OURS = "elements.js", "mode.js"  # before all others: what moves, and the colours
 SCRIPT = re.compile(rf"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|{'|'.join(map(re.escape, OURS))})\b)")
 HIDDEN = re.compile(r'<button class="pst-navbar-icon sidebar-toggle.*?</button>', re.DOTALL)
-PICTURE = re.compile(r'<img (?=[^>]*\bsrc="(?P<source>[^"]*_images/(?P<hash>\w{64})\.png)")[^>]*>')
+PICTURE = re.compile(r'<img (?=[^>]*\bsrc="[^"]*_images/(?P<hash>\w{64})\.png")[^>]*>')
 STYLE = re.compile(r'\s*<link (?=[^>]*rel="stylesheet")(?![^>]*media=)[^>]*href="([^"?:]+\.css)[^>]*>')
 
 
@@ -57,7 +57,7 @@ def quicken(app: Any, exception: Exception | None) -> None:
             return found[0]
         light = found[0].replace("<img ", '<img class="in-light" ', 1)
         other = light.replace("in-light", 'in-dark" loading="lazy', 1)
-        return light + other.replace(found["source"], f"{found['source'].split('_images')[0]}_static/sounds/{dark.name}")
+        return light + other.replace(f"_images/{found['hash']}.png", f"_static/sounds/{dark.name}")
 
     for page in {*room.parent.rglob("*.html")} - {*room.rglob("*.html")}:  # the theme's templates are no pages
         head, end, body = page.read_text(encoding="utf-8").partition("</head>")
@@ -66,7 +66,8 @@ def quicken(app: Any, exception: Exception | None) -> None:
             link = f'\n    <link rel="stylesheet" href="{os.path.relpath(whole, page.parent)}" />'
             first, *others = STYLE.split(head)[::2]
             head = "".join((first, link, *others))
-        page.write_text(SCRIPT.sub("<script defer ", head) + end + PICTURE.sub(twins, HIDDEN.sub("", body)), encoding="utf-8")
+        body = PICTURE.sub(twins, HIDDEN.sub("", body))
+        page.write_text(SCRIPT.sub("<script defer ", head) + end + body, encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-/* What is wider than its place scrolls sideways: by keyboard as well, and with a shade where there is more. */
+/* What is wider than its place scrolls sideways: by keyboard as well, and faded where there is more. */
 {
   const places = "div.math, .highlight pre, .pst-scrollable-table-container, .cell_output figure, .cell_output > .image_png";
   const look = (place) => {
