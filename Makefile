@@ -47,7 +47,7 @@ export SSL_CERT_FILE ?= $(NAMED_CERTIFICATES)
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help env book zip pdf pages test unit notebooks searches robust lab serve lint linkcheck clean distclean FORCE
+.PHONY: help env book zip pdf pages shots test unit notebooks searches robust lab serve lint linkcheck clean distclean FORCE
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -184,6 +184,9 @@ unit: $(ENV)  ## run the unit tests
 
 pages: zip  ## open every page of the packed book in a browser and move what moves
 	@$(BIN)/python -m pytest --junitxml=$(BUILD)/pages.xml tests/pages.py
+
+shots: zip  ## take a picture of every page in both themes and two widths, into build/shots
+	@SHOTS=$(BUILD)/shots $(BIN)/python -m pytest tests/pages.py -q -k picture_of_a_page
 
 test: $(ENV)  ## run the unit tests, every notebook, and every page of the book in a browser
 	@$(MAKE) --no-print-directory unit

@@ -1,7 +1,7 @@
 """Checks on what a build made: `check.py notebook FILE...`, `check.py site FOLDER` and `check.py tests FILE...`.
 
-A notebook must have run to its end without a Python warning.  A site must need no network: scripts, styles,
-pictures and sounds all lie in its own folder; and no page may weigh more than it should.
+A notebook must have run to its end without a Python warning, and what it folds must say what it is.  A site must need
+no network: scripts, styles, pictures and sounds all lie in its own folder; and no page may weigh more than it should.
 Of tests, by pytest's XML, it tells what was skipped for want of a browser.
 """
 
@@ -27,6 +27,9 @@ def check_notebook(path: Path) -> list[str]:
             continue
         if cell["execution_count"] is None and "".join(cell["source"]).strip():
             problems.append(f"{path.name}, cell {number}: was not executed")
+        folds, named = "hide-input" in cell["metadata"].get("tags", ()), "mystnb" in cell["metadata"]
+        if folds and not cell["outputs"] and not named:
+            problems.append(f"{path.name}, cell {number}: a bar with nothing beneath; remove-cell, or code_prompt_show")
         for output in cell["outputs"]:
             text = "".join(output.get("text", "")) if output.get("name") == "stderr" else ""
             problems += [

@@ -1,9 +1,9 @@
 """A Sphinx extension: pages without what only a kernel could use, which keep nobody waiting.
 
 What a kernel uses is Thebe, which the theme brings, some of it twice, and which would come from the network, and the
-state of widgets, for our elements carry their own. Then scripts run when the page is read, the styles are one file, and
-the hidden bar at the top loses its buttons, which the theme's script takes for those that open the sidebars. The theme
-has no options for that, so the finished pages are changed.
+state of widgets, for our elements carry their own. Then scripts run when the page is read, the styles are one file,
+figures have their dark twins beside them, and the hidden bar at the top loses its buttons, which the theme's script
+takes for those that open the sidebars. The theme has no options for that, so the finished pages are changed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 OURS = "elements.js", "mode.js"  # before all others: what moves, and the colours
 SCRIPT = re.compile(rf"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|{'|'.join(map(re.escape, OURS))})\b)")
 HIDDEN = re.compile(r'<button class="pst-navbar-icon sidebar-toggle.*?</button>', re.DOTALL)
+PICTURE = re.compile(r'<img (?=[^>]*\bsrc="[^"]*_images/(?P<hash>\w{64})\.png")[^>]*>')
 STYLE = re.compile(r'\s*<link (?=[^>]*rel="stylesheet")(?![^>]*media=)[^>]*href="([^"?:]+\.css)[^>]*>')
 
 
@@ -49,6 +50,15 @@ def quicken(app: Any, exception: Exception | None) -> None:
         whole.write_text(text, encoding="utf-8")
         return whole
 
+    def twins(found: re.Match[str]) -> str:
+        """A figure for light pages and for dark ones, of which a light page does not fetch the second."""
+        dark = room / "sounds" / f"{found['hash']}-dark.png"
+        if not dark.is_file():
+            return found[0]
+        light = found[0].replace("<img ", '<img class="in-light" ', 1)
+        other = light.replace("in-light", 'in-dark" loading="lazy', 1)
+        return light + other.replace(f"_images/{found['hash']}.png", f"_static/sounds/{dark.name}")
+
     for page in {*room.parent.rglob("*.html")} - {*room.rglob("*.html")}:  # the theme's templates are no pages
         head, end, body = page.read_text(encoding="utf-8").partition("</head>")
         if names := STYLE.findall(head):
@@ -56,11 +66,12 @@ def quicken(app: Any, exception: Exception | None) -> None:
             link = f'\n    <link rel="stylesheet" href="{os.path.relpath(whole, page.parent)}" />'
             first, *others = STYLE.split(head)[::2]
             head = "".join((first, link, *others))
-        page.write_text(SCRIPT.sub("<script defer ", head) + end + HIDDEN.sub("", body), encoding="utf-8")
+        body = PICTURE.sub(twins, HIDDEN.sub("", body))
+        page.write_text(SCRIPT.sub("<script defer ", head) + end + body, encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("html-page-context", leave_out)
-    app.connect("build-finished", quicken)
+    app.connect("build-finished", quicken, priority=900)  # the theme tells light from dark code at the default, 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,14 +6,19 @@ lists are `Text`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -24,6 +29,7 @@ COLORS = {"L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73"
 """One colour a loss, from the palette of Okabe and Ito, which readers with any colour vision tell apart."""
 
 _TARGET = "#D62728"
+_GROUND, _INK = to_rgba_array(["#14181E", "#CED6DD"])[:, :3]  # of the book's dark pages
 _STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -36,14 +42,47 @@ _STYLE: Any = {
 
 
 class Figure(matplotlib.figure.Figure):
-    """A matplotlib figure that a notebook shows as it is, without pyplot."""
+    """A matplotlib figure that a notebook shows as it is, without pyplot.
 
-    def _repr_png_(self) -> bytes:
+    When the book is built, its twin for dark pages is written as well, under the hash of the picture.
+    """
+
+    def png(self, clear: bool = False) -> bytes:
+        """The picture in 192 colours, a third of the bytes; `clear` lets the page be its ground."""
         drawn, png = BytesIO(), BytesIO()
         self.savefig(drawn, format="png", dpi=160)
         colors = Image.open(drawn).convert("RGB").quantize(192, Image.Quantize.MAXCOVERAGE)  # the rare ones, too
-        colors.save(png, format="PNG", optimize=True, dpi=(160, 160))  # a third of the bytes
+        ground = {"transparency": colors.getpixel((0, 0))} if clear else {}
+        colors.save(png, format="PNG", optimize=True, dpi=(160, 160), **ground)
         return png.getvalue()
+
+    @contextmanager
+    def dark(self) -> Iterator[None]:
+        """For a while black is light and white is dark, and the greys between; colours stay, and what lies on a map."""
+        maps = [a for a in self.axes if a.images or any(each.get_array() is not None for each in a.collections)]
+        kept = {each for axes in maps for part in (axes.lines, axes.collections, axes.texts) for each in part}
+        undo = []
+        for artist in {*self.findobj()} - kept:
+            for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+                if not (hasattr(artist, f"get_{part}") and hasattr(artist, f"set_{part}")):
+                    continue
+                color, paint = getattr(artist, f"get_{part}")(), getattr(artist, f"set_{part}")
+                undo.append((paint, color))
+                rgba = to_rgba_array(color)
+                grey = np.ptp(rgba[:, :3], axis=1) < 0.01
+                rgba[grey, :3] = _INK + (_GROUND - _INK) * rgba[grey, :1]
+                paint(rgba if len(rgba) > 1 else rgba[0])
+        yield
+        for paint, color in reversed(undo):
+            paint(color)
+
+    def _repr_png_(self) -> bytes:
+        png = self.png()
+        if folder := os.environ.get("SONIMATCH_SOUNDS"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with self.dark():
+                (Path(folder) / f"{sha256(png).hexdigest()}-dark.png").write_bytes(self.png(clear=True))
+        return png
 
 
 class Text(str):

@@ -2,6 +2,7 @@
 
 The archive is unpacked elsewhere, and each page opened in a fresh profile; a request beyond the disk and this machine
 and a word in the console fail (`visit` in conftest.py). What is measured on the way goes into build/pages.md.
+`make shots` takes a picture of every page as well, in both themes, on a screen and on a phone, into build/shots.
 """
 
 import functools
@@ -14,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 BUILD = Path(__file__).parents[1] / os.environ.get("BUILD", "build")
 ARCHIVE = BUILD / "sonimatch-book.zip"
@@ -39,6 +41,14 @@ PAINTS = """async (slider) => {
     }
     return spent;
 }"""  # what runs in a frame before us is part of it; a change is drawn within three frames
+
+
+CLIPPED = """[...document.querySelectorAll('mjx-container[display]')].filter(each => each.scrollWidth > each.clientWidth + 1)
+    .map(each => each.getAttribute('aria-label') || each.closest('section').id)"""
+EMPTY = """bars => bars.filter(bar => bar.innerText.includes('Show code cell') &&
+    !bar.closest('.cell').querySelector('.cell_output')).length"""
+SLABS = """figures => figures.filter(each => each.checkVisibility() && !each.classList.contains('in-dark')).length"""
+THEMES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +159,48 @@ def test_a_page_from_the_disk(visit, book, report, name):
         paints = move(page, element)
         times = [f"{statistics.median(paints):.1f}", f"{max(paints):.1f}"] if paints else ["–", "–"]
         report.append((name, element.get_attribute("data-element"), str(usable[number]), *times))
+
+
+@THEMES
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_legible(visit, book, name, dark):
+    page = loaded(visit((book / name).as_uri(), 1280, dark))
+    assert page.evaluate(CLIPPED) == []
+    assert page.locator("details.hide").evaluate_all(EMPTY) == 0
+    assert not dark or page.locator(".bd-article img[src*=_images]").evaluate_all(SLABS) == 0
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [
+        (each["id"], node["html"][:200], node["failureSummary"])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ] == []
+
+
+def test_paper_is_light_and_open(visit, book):
+    page = loaded(visit((book / "notebooks" / "bp_noise.html").as_uri(), 1280, dark=True))
+    state = """[document.documentElement.dataset.theme, document.querySelectorAll('details.sd-dropdown').length,
+        [...document.querySelectorAll('.sd-dropdown > .sd-card-body')].filter(each => each.checkVisibility()).length,
+        getComputedStyle(document.querySelector('.bd-article p')).color]"""
+    before = page.evaluate(state)
+    page.evaluate(f"addEventListener('beforeprint', () => {{ globalThis.printed = {state}; }})")
+    page.pdf()
+    theme, hints, shown, ink = page.evaluate("printed")
+    assert (theme, shown) == ("light", hints)
+    assert hints
+    assert max(map(int, re.findall(r"\d+", ink)[:3])) < 90, "dark on white"
+    assert page.evaluate(state) == before
+
+
+if "SHOTS" in os.environ:
+
+    @THEMES
+    @pytest.mark.parametrize("width", [390, 1280])
+    @pytest.mark.parametrize("name", PAGES)
+    def test_a_picture_of_a_page(visit, book, name, width, dark):
+        page = loaded(visit((book / name).as_uri(), width, dark))
+        path = Path(os.environ["SHOTS"]) / f"{Path(name).stem}-{width}-{'dark' if dark else 'light'}.png"
+        page.screenshot(path=path, full_page=True)
 
 
 def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):

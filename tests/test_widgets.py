@@ -3,7 +3,10 @@
 import base64
 import json
 import re
+import runpy
+from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,3 +127,32 @@ def test_a_picture_keeps_the_colours_of_the_losses():
     for color in (plots.COLORS["SIMSE_Spec"], "#D62728"):
         wanted = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
         assert min(sum(abs(a - b) for a, b in zip(pixel, wanted, strict=True)) for pixel in pixels) < 12
+
+
+def test_a_dark_page_gets_a_twin_of_a_figure(tmp_path, monkeypatch):
+    monkeypatch.setenv("SONIMATCH_SOUNDS", str(tmp_path))
+    axis, path = np.arange(21), {"SIMSE_Spec": [[2, 2], [15, 9]]}
+    figure = plots.heatmaps_figure({"SIMSE_Spec": np.ones((21, 21))}, ("x", axis), ("y", axis), (10, 10), path)
+    twin = Image.open(tmp_path / f"{sha256(figure._repr_png_()).hexdigest()}-dark.png").convert("RGBA")
+    assert twin.getpixel((0, 0))[3] == 0, "the page is its ground"
+    brightest = max(sum(color[:3]) for _, color in twin.getcolors(1 << 20) if color[3])
+    assert brightest > 740, "the path on a map stays white"
+    letters = np.asarray(twin)[-60:]  # the labels under the map
+    assert letters[letters[..., 3] > 0, :3].mean(axis=-1).max() > 190, "letters are light"
+    axes = figure.axes[0]
+    assert (axes.xaxis.label.get_color(), axes.title.get_color()) == ("black", plots.COLORS["SIMSE_Spec"])
+
+
+def test_a_folded_cell_with_nothing_beneath_says_what_it_is(tmp_path):
+    check = runpy.run_path(str(Path(__file__).parents[1] / "book" / "check.py"))["check_notebook"]
+    cell = {"cell_type": "code", "execution_count": 1, "source": "x = 1", "outputs": []}
+    shown = {"output_type": "execute_result", "data": {}}
+    cells = [
+        cell | {"metadata": {"tags": ["hide-input"]}},
+        cell | {"metadata": {"tags": ["hide-input"]}, "outputs": [shown]},
+        cell | {"metadata": {"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Show x"}}},
+        cell | {"metadata": {"tags": ["remove-cell"]}},
+    ]
+    notebook = tmp_path / "one.ipynb"
+    notebook.write_text(json.dumps({"cells": cells}))
+    assert [each[:17] for each in check(notebook)] == ["one.ipynb, cell 1"]

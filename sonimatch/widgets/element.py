@@ -85,7 +85,7 @@ class Element(anywidget.AnyWidget):
         folder = os.environ.get("SONIMATCH_SOUNDS")
         if folder is None:
             return super()._repr_mimebundle_(**settings)
-        png = self.figure()._repr_png_()
+        png = self.figure().png()
         name = sha256(png).hexdigest()[:16] + ".png"
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / name).write_bytes(png)
@@ -98,7 +98,7 @@ class Element(anywidget.AnyWidget):
             f'<div class="sonimatch-fallback"><img src="../_static/sounds/{name}" alt="{html.escape(self.sentence())}">'
             f"<p>{html.escape(self.sentence())}</p></div><script>globalThis.sonimatch?.start()</script></div>"
         )
-        paper = base64.b64encode(self.printed()._repr_png_()).decode()
+        paper = base64.b64encode(self.printed().png()).decode()
         return {"text/html": page, "image/png": paper, "text/plain": repr(self)}
 
     def __repr__(self) -> str:

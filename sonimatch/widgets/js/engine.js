@@ -205,6 +205,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     };
     const repaint = () => { if (!waiting) { waiting = true; requestAnimationFrame(paint); } };
     new ResizeObserver(repaint).observe(node);
+    addEventListener("beforeprint", paint); // paper is light
     const themes = new MutationObserver(repaint); // of the book, and of JupyterLab
     themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
     themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
