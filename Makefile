@@ -34,7 +34,9 @@ export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/build/jax-cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.5
 
 .DELETE_ON_ERROR:
-.PHONY: help env book zip pdf pages test unit notebooks lab serve lint linkcheck clean distclean FORCE
+FINDING ?= *
+
+.PHONY: help env book zip pdf pages test unit notebooks findings lab serve lint linkcheck clean distclean FORCE
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -176,6 +178,10 @@ test: $(ENV)  ## run the unit tests, every notebook, and every page of the book 
 lint: $(ENV)  ## check style and types
 	@$(BIN)/ruff check .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
+
+findings:  ## run what surprised us in other packages again (needs the network; FINDING=name for one)
+	@for f in findings/$(FINDING).sh; do echo "== $$f"; "$$f" || failed="$$failed $$f"; done; \
+	    [ -z "$$failed" ] || { echo "Changed since:$$failed" >&2; exit 1; }
 
 clean:  ## remove what the builds made (the environment stays)
 	rm -rf build .pytest_cache .ruff_cache
