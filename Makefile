@@ -105,6 +105,8 @@ build/book/notebooks/%.ipynb: notebooks/%.md build/sources.sum book/check.py | $
 	@$(BIN)/python book/check.py notebook build/run/notebooks/$*.ipynb
 	@mv build/run/notebooks/$*.ipynb $@
 
+build/book/notebooks/what_we_met.ipynb: $(wildcard findings/*.sh)
+
 # ---------------------------------------------------------------- the book
 
 book: $(ENV)  ## execute the notebooks, build the pages, print where to open them

@@ -6,7 +6,6 @@
 #   at 2^31, and the Gaussian noise `no.gnoise(8)` comes out at a third of its level, with another shape.
 # For us: `FaustSynth` runs that text, so a match of such a program chases another sound than the native one. No
 #   program of the book adds whole numbers; the repair is still to come.
-# Sound: faust no.gnoise(8)
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"
