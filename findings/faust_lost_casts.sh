@@ -3,7 +3,7 @@
 # Package: dawdreamer 0.9.0 (libfaust 2.85.9), jax 0.10.2
 # Guess: the JAX text of a Faust program gives the sound of its native code, as it does for `no.noise`.
 # Seen: where two whole-number signals are added, `float(a) + float(b)` is printed as `((a) + (b))`: the sum wraps
-#   at 2^31, and the Gaussian noise `no.gnoise(8)` comes out at a third of its level, with another shape.
+#   at 2^31, and the Gaussian noise `no.gnoise(8)` comes out at a third of its level.
 # For us: `FaustSynth` runs that text, so a match of such a program chases another sound than the native one. No
 #   program of the book adds whole numbers; the repair is still to come.
 set -euo pipefail
