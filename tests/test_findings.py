@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from sonimatch import Adam, RMSProp, audio
@@ -82,6 +83,13 @@ def test_a_huge_gradient_is_clipped_not_lost(search):
 
     assert np.abs(move(1e30)).min() > 0.01
     np.testing.assert_allclose(move(1e30), move(1e2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-6, 0.6, 1.0, 1e3, 1e10])
+def test_an_ordinary_gradient_is_clipped_as_optax_clips_it(size):
+    gradient = size * jnp.array([0.8, -0.7, 1e-3])
+    expected, _ = optax.clip_by_global_norm(1.0).update(gradient, optax.EmptyState())
+    np.testing.assert_allclose(RMSProp()._clip(gradient, None), expected, rtol=1e-6)
 
 
 def first_sample(expression: str, value: float) -> tuple[float, float]:
