@@ -47,7 +47,9 @@ export SSL_CERT_FILE ?= $(NAMED_CERTIFICATES)
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: help env book zip pdf pages shots test unit notebooks searches robust lab serve lint linkcheck clean distclean FORCE
+FINDING ?= *
+
+.PHONY: help env book zip pdf pages shots test unit notebooks searches robust findings lab serve lint linkcheck clean distclean FORCE
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -111,13 +113,16 @@ $(BUILD)/run/.data: $(BUILD)/sources.sum
 $(BUILD)/book/notebooks/%.ipynb: notebooks/%.md $(BUILD)/sources.sum book/check.py | $(ENV) $(BUILD)/run/.data
 	@echo "execute    $<"
 	@mkdir -p $(BUILD)/book/notebooks $(BUILD)/book/_static/sounds
-	@mkdir -p $(STARTUP) && rm -f $(STARTUP)/moved.py && $(if $(MOVED),cp book/moved.py $(STARTUP),:)
+	@mkdir -p $(STARTUP)
+	@$(if $(MOVED),cmp -s book/moved.py $(STARTUP)/moved.py || cp book/moved.py $(STARTUP)/,rm -f $(STARTUP)/moved.py)
 	@$(BIN)/jupytext --quiet --to ipynb --output $(BUILD)/run/notebooks/$*.ipynb $<
 	@SONIMATCH_SOUNDS="$(CURDIR)/$(BUILD)/book/_static/sounds" PATH="$(CURDIR)/$(BIN):$$PATH" \
 	    $(BIN)/python -m pytest -c /dev/null --rootdir=$(BUILD)/run -p no:cacheprovider -q --no-header \
 	    --nbmake --overwrite --nbmake-timeout=$(CELL_TIMEOUT) $(BUILD)/run/notebooks/$*.ipynb
 	@$(BIN)/python book/check.py notebook $(BUILD)/run/notebooks/$*.ipynb
 	@mv $(BUILD)/run/notebooks/$*.ipynb $@
+
+$(BUILD)/book/notebooks/what_we_met.ipynb: $(wildcard findings/*.sh)
 
 # ---------------------------------------------------------------- the book
 
@@ -209,6 +214,10 @@ $(ROBUST:%=robust-%): robust-%: $(ENV)
 lint: $(ENV)  ## check style and types
 	@$(BIN)/ruff check .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright
+
+findings:  ## run what surprised us in other packages again (needs the network; FINDING=name for one)
+	@for f in findings/$(FINDING).sh; do echo "== $$f"; "$$f" || failed="$$failed $$f"; done; \
+	    [ -z "$$failed" ] || { echo "Changed since:$$failed" >&2; exit 1; }
 
 clean:  ## remove what the builds made (the environment stays)
 	rm -rf build .pytest_cache .ruff_cache

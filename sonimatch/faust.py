@@ -278,18 +278,25 @@ class _JaxProgram(NamedTuple):
         return jax.lax.scan(step, start, None, length=num_samples, unroll=at_once)[1]
 
 
+def _round(x: Any) -> Any:
+    """Halves away from zero, as in C and in native code; the text of libfaust asks for `jnp.round`, halves to even."""
+    whole = jnp.trunc(x)
+    return whole + jnp.where(jnp.abs(x - whole) >= 0.5, jnp.sign(x), 0)
+
+
 @lru_cache(maxsize=256)
 def _compile_jax(synth: FaustSynth) -> _JaxProgram:
     code = _generate(synth, "jax")
     names: dict[str, Any] = {
         "nn": SimpleNamespace(Module=_Module, compact=lambda method: method),
-        "jnp": SimpleNamespace(**vars(jnp) | {"roll": lambda line, _: line.roll()}),
+        "jnp": SimpleNamespace(**vars(jnp) | {"roll": lambda line, _: line.roll(), "mod": jnp.fmod, "round": _round}),
         "dataclasses": SimpleNamespace(field=lambda **_: None),
         "jax": jax,
         "json": json,
         "np": np,
     }
     exec(code[code.index("def remainder") :], names)  # the compiler's output; the header before it sets global options
+    names["remainder"] = lambda x, y: x - jnp.rint(x / y) * y
     module = names["Dsp"]
     sliders, switches = _controls(module(1).getJSON())
     return _JaxProgram(

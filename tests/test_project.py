@@ -21,7 +21,7 @@ ROOMS = [
 
 # What every chapter says somewhere in a heading or in the title of an admonition.
 FRAME = ("objectives", "limits", "exercises", "summary", "further reading")
-NO_CHAPTERS = {"index", "status"}  # computed pages that are no chapters
+NO_CHAPTERS = {"index", "status", "what_we_met"}  # computed pages that are no chapters
 
 TEXT_SUFFIXES = {
     *("", ".bib", ".cff", ".css", ".csv", ".dsp", ".html", ".js", ".json", ".lib", ".md", ".mjs", ".py"),
