@@ -49,9 +49,11 @@ class ParamSpace:
     def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         is_log = np.array([warp == "log" for warp in self.warp])
         low, high = np.array(self.low), np.array(self.high)
-        return np.where(is_log, np.log(np.where(is_log, low, 1.0)), low), np.where(
-            is_log, np.log(np.where(is_log, high, 1.0)), high
-        ), is_log
+        return (
+            np.where(is_log, np.log(np.where(is_log, low, 1.0)), low),
+            np.where(is_log, np.log(np.where(is_log, high, 1.0)), high),
+            is_log,
+        )
 
     def to_physical(self, theta: ArrayLike) -> jax.Array:
         """Physical values `[..., P]` of `theta [..., P]`; outside the cube the value rests at the nearer end.
