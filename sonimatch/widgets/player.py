@@ -53,4 +53,3 @@ class Players:
 
     def __repr__(self) -> str:
         return f"Players({', '.join(self.sounds)})"
-
