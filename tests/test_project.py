@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Left to right is the import order: nothing imports rightwards.
 ROOMS = [
     *("types", "space", "audio", "faust", "synths", "features", "scattering", "losses", "search", "match"),
-    *("landscape", "metrics", "study", "stats", "listening", "learn", "plots", "widgets", "__main__"),
+    *("landscape", "metrics", "study", "stats", "listening", "learn", "plots", "widgets", "cli", "__main__"),
 ]
 
 # What every chapter says somewhere in a heading or in the title of an admonition.
@@ -168,7 +168,7 @@ def imported_rooms(source: str, module: str) -> set[str]:
 def rightward(source: str, module: str) -> set[str]:
     """Return the rooms right of `module`'s own that it imports."""
     room = module.split(".")[0]
-    order = [*ROOMS[:-1], "__init__", "__main__"]  # the package's public names come after all rooms
+    order = [*ROOMS[:-2], "__init__", *ROOMS[-2:]]  # the package's public names come after all rooms
     return {other for other in imported_rooms(source, module) if order.index(other) > order.index(room)}
 
 

@@ -685,7 +685,7 @@ def complaint(capsys, status: int, *words: object) -> str:
 def test_study_run_names_what_differs(tmp_path, here, monkeypatch, capsys):
     ran = []
     monkeypatch.setattr(study, "run", lambda experiment, folder, **_: ran.append(experiment) or written([0.1], [1]))
-    monkeypatch.setattr("sonimatch.__main__._origin", lambda _: "now")
+    monkeypatch.setattr("sonimatch.cli.words.origin", lambda _: "now")
     for words, name in (
         ("", "tiny"),
         ("--trials 3", "tiny-3x5"),

@@ -1,0 +1,45 @@
+"""Run a random sample of a record again and compare: all to the last bit, as on the machine that made it; or
+within rounding, that is parameters within 0.001 of their range over the first ten steps and scores
+within 1%. Exit status 1 otherwise. For records whose synths, losses and search the package has.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sonimatch.cli import words
+from sonimatch.cli.told import markdown_text
+
+HELP = "run a random sample of a record again"
+EXAMPLES = "  sonimatch study verify results/paper.npz --per-pair 2 --seed 1"
+
+_EARLY, _SCORE = 1e-3, 1e-2  # what rounding of another machine may change
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("record", metavar="RECORD.npz", type=Path, help=words.RECORD_HELP)
+    parser.add_argument("--per-pair", metavar="N", type=words.at_least(1), default=1, help="trials of each pair (1)")
+    parser.add_argument("--seed", metavar="N", type=words.at_least(0), default=0, help="another sample (0)")
+
+
+def run(args: argparse.Namespace) -> None:
+    from sonimatch import study
+
+    record = words.record(args.record)
+    presets = {preset.name: preset for preset in study.PRESETS}
+    try:
+        experiment = presets.get(record.settings["name"]) or study.experiment_of(record.settings)
+        rows = study.verify(record, experiment, args.per_pair, args.seed)
+    except study.StudyError as error:
+        raise words.InputError(f"{args.record} cannot be run again: {error}") from None
+    print(markdown_text([row._asdict() for row in rows]), end="")
+    if all(row.equal for row in rows):
+        print(f"equal to the last bit: {len(rows)} trials")
+        return
+    bad = [row for row in rows if not (row.early <= _EARLY and row.score <= _SCORE)]
+    if bad:
+        raise words.FailedError(
+            f"{args.record} is not what its experiment gives: {len(bad)} of {len(rows)} trials differ"
+        )
+    print(f"equal within rounding: {len(rows)} trials, over the first ten steps and in their score")

@@ -1,0 +1,104 @@
+"""How results are told and written: rows as CSV and Markdown, points in physical units, strict JSON, figures."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sonimatch.cli.words import InputError
+
+if TYPE_CHECKING:
+    from sonimatch.plots import Figure
+    from sonimatch.types import Loss, Search, Synth
+
+
+def check_output(*paths: Path, make_folder: bool = False, spare: Path | None = None) -> None:
+    """Refuse output that cannot be written, or that would overwrite the file `spare`, before anything is computed."""
+    folder = paths[0].parent
+    try:
+        if make_folder:
+            folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        for path in filter(Path.exists, paths):
+            if not path.is_file():
+                raise InputError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'not a regular file'}")
+            if spare and path.samefile(spare):
+                raise InputError(f"{spare} would be overwritten by the result; choose another folder with -o")
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror or error}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    from sonimatch.audio import replacing
+
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Strict JSON: numbers that are not finite become null."""
+    write_text(path, json.dumps(_strict(value), indent=1, allow_nan=False) + "\n")
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _strict(entry) for key, entry in value.items()}
+    if hasattr(value, "tolist"):
+        return _strict(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_strict(entry) for entry in value]
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    from sonimatch.audio import replacing
+
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    table = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def markdown_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    def line(cells: Any) -> str:
+        return f"| {' | '.join(f'{cell:.4g}' if isinstance(cell, float) else str(cell) for cell in cells)} |\n"
+
+    return "".join([line(rows[0]), line("---" for _ in rows[0]), *(line(row.values()) for row in rows)]) if rows else ""
+
+
+def parameters(synth: Synth, theta: Any) -> dict[str, dict[str, Any]]:
+    """The physical value and the unit of every parameter at `theta [P]`."""
+    triples = zip(synth.space.names, synth.space.to_physical(theta).tolist(), synth.space.unit, strict=True)
+    return {name: {"value": value, "unit": unit} for name, value, unit in triples}
+
+
+def point_text(synth: Synth, theta: Any) -> str:
+    return ", ".join(f"{name} = {p['value']:.5g} {p['unit']}".rstrip() for name, p in parameters(synth, theta).items())
+
+
+def settings(thing: Loss | Search) -> dict[str, Any]:
+    """The hyper-parameters of a loss or a search."""
+    values = dataclasses.asdict(thing)  # pyright: ignore[reportArgumentType] (static values are dataclasses)
+    return {name: value for name, value in values.items() if name not in ("name", "evals_per_step")}
+
+
+def version(package: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

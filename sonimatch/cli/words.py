@@ -1,0 +1,126 @@
+"""What the words of a command mean: numbers, synths, losses, parameters; and how wrong ones are told."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sonimatch.study import Study
+    from sonimatch.types import Loss, Synth
+
+SYNTH_HELP = "a name from `sonimatch list`, or the path of a Faust program (.dsp)"
+RECORD_HELP = "a record that `study run` wrote"
+
+
+class InputError(Exception):
+    """What the user gave cannot be used: exit status 2."""
+
+
+class FailedError(Exception):
+    """The computation came to nothing: exit status 1."""
+
+
+def at_least(low: int, high: int = 2**32 - 1) -> Callable[[str], int]:
+    """The type of an argument that is a whole number from `low` to `high`."""
+
+    def whole(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{number} is out of range: {low} to {high}")
+        return number
+
+    return whole
+
+
+def add_output_folder(
+    parser: argparse.ArgumentParser, default: str = ".", what: str = "the folder to write to"
+) -> None:
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path(default), help=f"{what} ({default})")
+
+
+def nearest(kind: str, name: str, legal: Sequence[str], also: str = "") -> str:
+    """`name` if it is legal; else the error tells the nearest legal name, and all of them."""
+    if name in legal:
+        return name
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), {known.lower(): known for known in legal}, 1, cutoff=0.4)
+    hint = "".join(f"; did you mean {known!r}?" for known in legal if known.lower() in near)
+    raise InputError(f"no {kind} {name!r}{hint} (there are: {', '.join(legal)}{also})")
+
+
+def synth(name: str) -> Synth:
+    """The synth of a name in the catalogue, or of a `.dsp` file."""
+    from sonimatch.faust import FaustSynth
+    from sonimatch.synths import SYNTHS
+
+    catalogue = {synth.name: synth for synth in SYNTHS}
+    if name in catalogue or not (name.endswith(".dsp") or os.sep in name):
+        return catalogue[nearest("synth", name, tuple(catalogue), "; or the path of a .dsp file")]
+    try:
+        return FaustSynth.from_faust(name)
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not a Faust program: it is not text") from None
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def loss(name: str, *also: str) -> Loss:
+    """The loss of a name; `also` are other words that are legal there."""
+    from sonimatch.losses import LOSSES
+
+    losses = {loss.name: loss for loss in LOSSES}
+    return losses[nearest("loss", name, (*losses, *also))]
+
+
+def losses(name: str) -> tuple[Loss, ...]:
+    """The loss of a name, or all of them."""
+    from sonimatch.losses import LOSSES
+
+    return LOSSES if name == "all" else (loss(name, "all"),)
+
+
+def theta(synth: Synth, pairs: Sequence[str]) -> Any:
+    """The point `[P]` of `name=value` words; parameters that are not named keep their default."""
+    values: dict[str, float] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise InputError(f"{pair!r} is not name=value")
+        if name in values:
+            raise InputError(f"{name} is given twice")
+        try:
+            values[nearest("parameter", name, synth.space.names)] = float(text)
+        except ValueError:
+            raise InputError(f"{pair!r}: {text!r} is not a number") from None
+    try:
+        return synth.space.theta(values)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def record(path: Path) -> Study:
+    """The study of a file."""
+    from sonimatch import study
+
+    try:
+        return study.load(path)
+    except study.StudyError as error:
+        raise InputError(str(error)) from None
+
+
+def origin(provenance: Mapping[str, Any]) -> str:
+    """When, where and from what a study was made."""
+    time, core_time = (timedelta(seconds=round(provenance[name])) for name in ("seconds", "core_seconds"))
+    commit = f"commit {provenance['commit']}" if provenance["commit"] else "no commit"
+    return f"finished {provenance['finished']}, {time} of work ({core_time} of processors), {commit}"
