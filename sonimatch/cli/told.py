@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sonimatch.cli.words import InputError
 
 if TYPE_CHECKING:
+    from sonimatch.assessment import Assessment
     from sonimatch.plots import Figure
     from sonimatch.types import Loss, Search, Synth
 
@@ -95,10 +96,50 @@ def settings(thing: Loss | Search) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in ("name", "evals_per_step")}
 
 
-def version(package: str) -> str | None:
+def described(synth: Synth) -> dict[str, Any]:
+    """What a synthesizer is, so that it can be told from another of its name."""
+    return {
+        "name": synth.name,
+        "source_sha256": getattr(synth, "source_sha256", None),
+        "sample_rate": synth.sample_rate,
+        "num_samples": synth.num_samples,
+        "space": dataclasses.asdict(synth.space),
+    }
+
+
+def attained(synth: Synth, worth: Assessment) -> dict[str, Any]:
+    """What a match came to."""
+    path, runs, draws = worth.kept.trajectory, worth.runs, worth.draws
+    series = zip(runs.trajectory.theta[:, 0], runs.trajectory.value[:, 0], runs.value_best, runs.ok, strict=True)
+    return {
+        "loss_at_start": path.value[0],
+        "loss_at_best": worth.kept.value_best,
+        "step_of_best": worth.step,
+        "loss_per_step": path.value,
+        "start_kept": worth.start,
+        "starts": [
+            {"parameters": parameters(synth, theta), "loss_at_start": first, "loss_at_best": best, "ok": ok}
+            for theta, first, best, ok in series
+        ],
+        "random_draws": {
+            "number": len(draws.trajectory.value),
+            "loss_at_best": draws.value_best,
+            "parameters": parameters(synth, draws.theta_best),
+        },
+        **{name: getattr(worth, name) for name in ("loss_of_silence", "at_end", "unmoved", "without_gradient")},
+        "objections": worth.objections,
+    }
+
+
+def versions(*packages: str) -> dict[str, str | None]:
+    """The versions of Python and of `packages`; None for one that is not installed."""
+    import platform
     from importlib import metadata
 
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    def version(package: str) -> str | None:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return None
+
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
