@@ -21,8 +21,9 @@ NEAR_END = 0.01
 class Assessment:
     """The run that is kept of a match, and what it is worth.
 
-    `runs [n]` are those of the search, from every start; `kept` has one trajectory: that of the start `start` with the lowest loss or, where `start` is None, that of the
-    random draws, which take its place when they are better and the search had no gradient to follow.
+    `runs [n]` are those of the search, from every start. `kept` has one trajectory: that of the start `start` with the
+    lowest loss or, where `start` is None, that of the random draws, which take its place when they are better and
+    the search had no gradient to follow.
     `draws` has as many random draws as the search had evaluations. The names are of parameters: `at_end` of the kept
     point, `unmoved` by the search from its best start, and `without_gradient`, as the function of this name finds.
     """
@@ -74,7 +75,7 @@ class Assessment:
     def remarks(self, name: str) -> tuple[str, ...]:
         """What there is to say about the parameter `name`."""
         texts = {
-            f"at or within {NEAR_END:.0%} of an end of its range": self.at_end,
+            f"at or within {100 * NEAR_END:g} % of an end of its range": self.at_end,
             "never moved": self.unmoved,
             "no gradient": self.without_gradient,
         }

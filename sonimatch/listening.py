@@ -163,7 +163,9 @@ def read(path: str | os.PathLike[str]) -> Key | Ratings:
         for name, score in scores.items():
             if type(score) is not int or score not in SCALE:
                 raise ListeningError(f"{path} gives {name} the score {score!r}; it must be one of {SCALE}")
-        return Ratings(record["test"], " ".join(record["rater"].split()), scores)
+        if not (rater := " ".join(record["rater"].split())):
+            raise ListeningError(f"{path} names no rater")
+        return Ratings(record["test"], rater, scores)
     except OSError as error:
         raise ListeningError(f"{path} cannot be read: {error.strerror}") from None
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError):
@@ -196,12 +198,12 @@ def analyse(ratings: Sequence[Ratings], key: Key) -> Analysis:
     """
     if not ratings:
         raise ListeningError("there are no ratings")
-    for one in ratings:
+    for number, one in enumerate(ratings):
         if one.test != key.test:
             raise ListeningError(f"{one.rater} rated the test {one.test}; the key is of {key.test}")
         if unknown := set(one.scores) - set(key.items):
             raise ListeningError(f"{one.rater} scored {min(unknown)}, which the key does not know")
-        for other in (other for other in ratings if other is not one):
+        for other in ratings[:number]:
             if one.rater == other.rater:
                 raise ListeningError(f"there are two files of the rater {one.rater!r}")
             if one.rater.casefold() == other.rater.casefold():

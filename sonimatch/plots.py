@@ -233,6 +233,7 @@ def match_figure(
         level = np.sqrt(np.mean(sound[: len(sound) // frame * frame].reshape(-1, frame) ** 2, axis=1))
         above[3].plot(np.arange(len(level)) * frame / sample_rate, 20 * np.log10(level + 1e-5), **style)
     above[2].set(xscale="log", xlim=(20, sample_rate / 2), xlabel="frequency (Hz)", ylabel="power density (dB/Hz)")
+    above[2].set(ylim=(above[2].get_ylim()[1] - 100, None))
     above[2].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     above[3].set(xlabel="time (s)", ylabel="level (dB)")
     above[3].legend(fontsize=8)

@@ -8,19 +8,10 @@ the best of as many random draws and than silence; else the last lines say why n
 from __future__ import annotations
 
 import argparse
+import platform
 from pathlib import Path
 
-from sonimatch.cli import words
-from sonimatch.cli.told import (
-    attained,
-    check_output,
-    described,
-    parameters,
-    save_figure,
-    settings,
-    versions,
-    write_json,
-)
+from sonimatch.cli import told, words
 from sonimatch.cli.words import FailedError, InputError
 
 HELP = "find the parameters that sound like a recording"
@@ -36,20 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", type=Path, help="the recording")
     parser.add_argument("--synth", metavar="S", required=True, help=words.SYNTH_HELP)
     parser.add_argument("--loss", metavar="L", required=True, help="a name from `sonimatch list`")
-    parser.add_argument(
-        "--from",
-        dest="start_seconds",
-        metavar="S",
-        type=words.seconds,
-        default=0.0,
-        help="where to begin in TARGET (0 s)",
-    )
-    parser.add_argument(
-        "--seconds",
-        metavar="S",
-        type=words.seconds,
-        help="how much of TARGET to use (as much as the synthesizer lasts)",
-    )
+    parser.add_argument("--from", dest="start", metavar="S", type=words.seconds, default=0.0, help="begin there (0 s)")
+    parser.add_argument("--seconds", metavar="S", type=words.seconds, help="use so much of TARGET (to its end)")
     parser.add_argument("--steps", metavar="N", type=whole(0), default=200, help="updates of each search (200)")
     parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="the same seed, the same result (0)")
     parser.add_argument(
@@ -64,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     from sonimatch import audio
 
     try:  # before anything is compiled: a wrong path is told at once
-        samples, rate, length, seconds, read = audio.read_mono(args.target, args.start_seconds, args.seconds)
+        samples, rate, length, seconds, read = audio.read_mono(args.target, args.start, args.seconds)
     except audio.AudioError as error:
         raise InputError(str(error)) from None
     synth, loss = words.synth(args.synth), words.loss(args.loss)
@@ -75,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"{args.target}: {error}") from None
     changes = (*read, *changes)
     to_wav, to_png, to_json = (args.output / f"match.{kind}" for kind in ("wav", "png", "json"))
-    check_output(to_wav, to_png, to_json, make_folder=True, spare=args.target)
+    told.check_output(to_wav, to_png, to_json, make_folder=True, spare=args.target)
     print(f"target: {args.target}, {seconds:.4g} s at {rate} Hz")
     print(*(f"  {change}" for change in changes or ["used as it is"]), sep="\n")
     starts = "1 random start" if args.starts == 1 else f"{args.starts} random starts"
@@ -101,31 +80,31 @@ def run(args: argparse.Namespace) -> None:
     kept_search = search if worth.start is not None else RandomSearch()
     record = {
         "ok": finite and not silent and worth.worked,
-        "parameters": parameters(synth, theta) if finite else None,
-        **attained(synth, worth),
+        "parameters": told.parameters(synth, theta) if finite else None,
+        **told.attained(synth, worth),
         "target": {"file": str(args.target), "seconds": seconds, "sample_rate": rate, "changes": changes},
-        "synth": described(synth),
-        "loss": {"name": loss.name} | settings(loss),
-        "search": {"name": kept_search.name} | settings(kept_search),
+        "synth": told.described(synth),
+        "loss": {"name": loss.name} | told.settings(loss),
+        "search": {"name": kept_search.name} | told.settings(kept_search),
         "steps": args.steps,
         "seed": args.seed,
-        "versions": versions(*_PACKAGES),
+        "versions": {"python": platform.python_version()} | {name: told.version(name) for name in _PACKAGES},
         "device": jax.default_backend(),
     }
     if finite:
         audio.write(to_wav, sound, synth.sample_rate)
         values, physical = np.where(np.isfinite(path.value), path.value, np.nan), space.to_physical(path.theta)
-        save_figure(to_png, match_figure(target, sound, wanted[0], physical, values, space.names, space.unit))
+        told.save_figure(to_png, match_figure(target, sound, wanted[0], physical, values, space.names, space.unit))
     else:  # those of an earlier match would contradict the record
         to_wav.unlink(missing_ok=True)
         to_png.unlink(missing_ok=True)
-    write_json(to_json, record)
+    told.write_json(to_json, record)
 
     if broken := int((~found.ok).sum()):
         print(f"not finite somewhere on the way: {broken} of {starts}")
     if not finite:
         raise FailedError(f"no finite loss in {args.steps} steps from {starts}; see {to_json}")
-    for name, value in parameters(synth, theta).items():
+    for name, value in told.parameters(synth, theta).items():
         remarks = "; ".join(worth.remarks(name))
         print(f"  {name} = {value['value']:.5g} {value['unit']}".rstrip() + (f" ({remarks})" if remarks else ""))
     print(worth.comparison)

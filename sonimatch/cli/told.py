@@ -75,7 +75,8 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def markdown_text(rows: Sequence[Mapping[str, Any]]) -> str:
     def line(cells: Any) -> str:
-        return f"| {' | '.join(f'{cell:.4g}' if isinstance(cell, float) else str(cell) for cell in cells)} |\n"
+        texts = (f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|") for cell in cells)
+        return f"| {' | '.join(texts)} |\n"
 
     return "".join([line(rows[0]), line("---" for _ in rows[0]), *(line(row.values()) for row in rows)]) if rows else ""
 
@@ -131,15 +132,10 @@ def attained(synth: Synth, worth: Assessment) -> dict[str, Any]:
     }
 
 
-def versions(*packages: str) -> dict[str, str | None]:
-    """The versions of Python and of `packages`; None for one that is not installed."""
-    import platform
+def version(package: str) -> str | None:
     from importlib import metadata
 
-    def version(package: str) -> str | None:
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            return None
-
-    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
