@@ -84,13 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    args, rest = parser.parse_known_args(argv)
-    if "values" in args:  # argparse stops collecting at an option: render SYNTH -o FILE.wav name=value
-        args.values += [word for word in rest if not word.startswith("-")]
-        rest = [word for word in rest if word.startswith("-")]
-    if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
+        args, rest = parser.parse_known_args(argv)
+        if "values" in args:  # argparse stops collecting at an option: render SYNTH -o FILE.wav name=value
+            args.values += [word for word in rest if not word.startswith("-")]
+            rest = [word for word in rest if word.startswith("-")]
+        if rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
         args.run(args)
         sys.stdout.flush()
         return 0

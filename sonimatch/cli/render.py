@@ -15,7 +15,7 @@ EXAMPLES = """\
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("synth", metavar="SYNTH", help=words.SYNTH_HELP)
+    parser.add_argument("synth", metavar="SYNTH", type=words.synth_name, help=words.SYNTH_HELP)
     parser.add_argument("values", metavar="name=value", nargs="*", help="a parameter and its value, in its unit")
     parser.add_argument("-o", "--output", metavar="FILE.wav", type=Path, required=True, help="the file to write")
 

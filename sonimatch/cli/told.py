@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import io
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +17,8 @@ if TYPE_CHECKING:
 
 def check_output(*paths: Path, make_folder: bool = False, spare: Path | None = None) -> None:
     """Refuse output that cannot be written, or that would overwrite the file `spare`, before anything is computed."""
+    import tempfile
+
     folder = paths[0].parent
     try:
         if make_folder:
@@ -66,6 +64,9 @@ def save_figure(path: Path, figure: Figure) -> None:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    import csv
+    import io
+
     text = io.StringIO()
     table = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
     table.writeheader()
@@ -93,7 +94,9 @@ def point_text(synth: Synth, theta: Any) -> str:
 
 def settings(thing: Loss | Search) -> dict[str, Any]:
     """The hyper-parameters of a loss or a search."""
-    values = dataclasses.asdict(thing)  # pyright: ignore[reportArgumentType] (static values are dataclasses)
+    from dataclasses import asdict
+
+    values = asdict(thing)  # pyright: ignore[reportArgumentType] (static values are dataclasses)
     return {name: value for name, value in values.items() if name not in ("name", "evals_per_step")}
 
 

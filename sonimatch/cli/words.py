@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sonimatch import _HOME
+
 if TYPE_CHECKING:
     from sonimatch.study import Study
     from sonimatch.types import Loss, Synth
@@ -68,14 +70,34 @@ def nearest(kind: str, name: str, legal: Sequence[str], also: str = "") -> str:
     raise InputError(f"no {kind} {name!r}{hint} (there are: {', '.join(legal)}{also})")
 
 
+def synth_name(word: str) -> str:
+    """The type of an argument that names a synth of the catalogue, or a `.dsp` file; known before JAX is loaded."""
+    if word.endswith(".dsp") or os.sep in word:
+        return word
+    return nearest("synth", word, _public("synths"), "; or the path of a .dsp file")
+
+
+def loss_name(word: str, *also: str) -> str:
+    """The type of an argument that names a loss; `also` are other words that are legal there."""
+    return nearest("loss", word, (*_public("losses"), *also))
+
+
+def loss_name_or_all(word: str) -> str:
+    return loss_name(word, "all")
+
+
+def _public(room: str) -> tuple[str, ...]:
+    return tuple(name for name in _HOME[room].split() if not name.isupper())
+
+
 def synth(name: str) -> Synth:
     """The synth of a name in the catalogue, or of a `.dsp` file."""
     from sonimatch.faust import FaustSynth
     from sonimatch.synths import SYNTHS
 
-    catalogue = {synth.name: synth for synth in SYNTHS}
-    if name in catalogue or not (name.endswith(".dsp") or os.sep in name):
-        return catalogue[nearest("synth", name, tuple(catalogue), "; or the path of a .dsp file")]
+    name, catalogue = synth_name(name), {synth.name: synth for synth in SYNTHS}
+    if name in catalogue:
+        return catalogue[name]
     try:
         return FaustSynth.from_faust(name)
     except OSError as error:
@@ -86,19 +108,18 @@ def synth(name: str) -> Synth:
         raise InputError(str(error)) from None
 
 
-def loss(name: str, *also: str) -> Loss:
-    """The loss of a name; `also` are other words that are legal there."""
-    from sonimatch.losses import LOSSES
-
-    losses = {loss.name: loss for loss in LOSSES}
-    return losses[nearest("loss", name, (*losses, *also))]
-
-
 def losses(name: str) -> tuple[Loss, ...]:
     """The loss of a name, or all of them."""
     from sonimatch.losses import LOSSES
 
-    return LOSSES if name == "all" else (loss(name, "all"),)
+    return LOSSES if name == "all" else (loss(name),)
+
+
+def loss(name: str) -> Loss:
+    """The loss of a name."""
+    from sonimatch.losses import LOSSES
+
+    return {loss.name: loss for loss in LOSSES}[loss_name(name)]
 
 
 def theta(synth: Synth, pairs: Sequence[str]) -> Any:

@@ -6,7 +6,6 @@ differs from it: trials and steps as 20x50, seed1, unpaired, independent, and th
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import TYPE_CHECKING
 
 from sonimatch.cli import words
@@ -65,6 +64,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _experiment(args: argparse.Namespace) -> Experiment:
     """The preset with what the words change; a change changes the name too, so that no record is taken for another."""
+    from dataclasses import replace
+
     from sonimatch import study
 
     presets = {preset.name: preset for preset in study.PRESETS}
@@ -72,7 +73,7 @@ def _experiment(args: argparse.Namespace) -> Experiment:
     synths, losses = _pairs(args.pairs, preset)
     numbers = {name: getattr(args, name) for name in ("trials", "steps", "seed") if getattr(args, name) is not None}
     paired, shared = preset.paired and not args.unpaired, preset.shared_noise and not args.independent_noise
-    changed = dataclasses.replace(preset, synths=synths, losses=losses, paired=paired, shared_noise=shared, **numbers)
+    changed = replace(preset, synths=synths, losses=losses, paired=paired, shared_noise=shared, **numbers)
     parts = {
         f"{changed.trials}x{changed.steps}": (changed.trials, changed.steps) != (preset.trials, preset.steps),
         f"seed{changed.seed}": changed.seed != preset.seed,
@@ -81,7 +82,7 @@ def _experiment(args: argparse.Namespace) -> Experiment:
         "-".join(synth.name for synth in synths): synths != preset.synths,
         "-".join(loss.name for loss in losses): losses != preset.losses,
     }
-    return dataclasses.replace(changed, name="-".join([preset.name, *(word for word, said in parts.items() if said)]))
+    return replace(changed, name="-".join([preset.name, *(word for word, said in parts.items() if said)]))
 
 
 def _pairs(text: str | None, preset: Experiment) -> tuple[tuple[Synth, ...], tuple[Loss, ...]]:
