@@ -87,7 +87,7 @@ def test_what_has_no_gradient_is_told_from_what_is_not_heard():
 @pytest.mark.parametrize(
     ("program", "flat"),
     [
-        ('import("stdfaust.lib"); process = os.osc(hslider("f", 440, 100, 1000, 1)) * hslider("gain", 1, 0, 1, 0.1);', "f"),
+        ('import("stdfaust.lib"); process = os.osc(hslider("f", 440, 99, 999, 1)) * hslider("g", 1, 0, 1, 0.1);', "f"),
         ('n = int(hslider("n", 3, 1, 9, 1)); process = (+(0.01) ~ _) * n : *(hslider("gain", 1, 0, 1, 0.1));', "n"),
     ],
 )  # fmt: skip

@@ -102,6 +102,8 @@ def settings(thing: Loss | Search) -> dict[str, Any]:
 
 def described(synth: Synth) -> dict[str, Any]:
     """What a synthesizer is, so that it can be told from another of its name."""
+    import dataclasses
+
     return {
         "name": synth.name,
         "source_sha256": getattr(synth, "source_sha256", None),
