@@ -50,9 +50,8 @@ class FaustSynth:
     """A synthesizer written in Faust: no inputs, one output, every slider or number entry a parameter.
 
     `synth(theta)` takes `theta [P]` in the unit cube to audio `[num_samples]`; outside the cube a parameter rests
-    at the nearer end, with zero gradient.
-    The recursion runs in float64 (`precision="single"`: in float32, as the published study ran it) and the sound
-    comes back in the precision of `theta`.
+    at the nearer end, with zero gradient; physical values, far outside, are refused.
+    The recursion runs in float64 (`precision="single"`: in float32, as published); the sound has `theta`'s precision.
     Derivatives, forward or reverse, go through forward mode: P tangents run beside the sound and no tape is
     kept, so `jax.grad` of a loss costs `J^T v` with `J [num_samples, P]`.
     Buttons and checkboxes are held pressed.
@@ -70,9 +69,9 @@ class FaustSynth:
         if self.precision not in ("double", "single"):
             raise ValueError(f"precision must be 'double' or 'single', not {self.precision!r}")
         for quantity in ("sample_rate", "num_samples"):
-            value = getattr(self, quantity)
-            if not (isinstance(value, int) and value > 0):
+            if not (isinstance(value := getattr(self, quantity), int | np.integer) and value > 0):
                 raise ValueError(f"{quantity} must be a positive integer, not {value!r}")
+            object.__setattr__(self, quantity, int(value))
         _ = self.space
 
     @classmethod
@@ -83,7 +82,7 @@ class FaustSynth:
         slider, has inputs, or has not exactly one output.
         """
         path = Path(path)
-        return cls(name=path.stem, source=path.read_text(encoding="utf-8"), **settings)
+        return cls(name=path.stem, source=path.read_text(encoding="utf-8-sig"), **settings)
 
     @property
     def space(self) -> ParamSpace:
@@ -102,6 +101,7 @@ class FaustSynth:
                 f"{self.name}: theta must have shape ({len(self.space)},), one entry for each of "
                 f"{', '.join(self.space.names)}, not {theta.shape}; use jax.vmap for a batch"
             )
+        self.space.check(theta)
         return _sound(self, theta.astype(jnp.result_type(theta, jnp.float32)))
 
     def with_noise(self, theta: ArrayLike, seed: ArrayLike) -> jax.Array:
@@ -115,6 +115,7 @@ class FaustSynth:
 
     def render_native(self, theta: ArrayLike) -> np.ndarray:
         """The sound `[num_samples]` from machine code that libfaust and LLVM make of the same text."""
+        self.space.check(theta)
         with jax.enable_x64(True):
             values = np.asarray(self.space.to_physical(np.asarray(theta, np.float64)))
         return _compile_native(self).render(self, values)

@@ -32,7 +32,7 @@ def landscape(
     loss: Loss,
     target: jax.Array,
     *,
-    parameters: Sequence[str] | None = None,
+    parameters: str | Sequence[str] | None = None,
     num: int = 201,
     theta: jax.Array | None = None,
     progress: bool = True,
@@ -43,12 +43,12 @@ def landscape(
     middle of the cube).
     Values and gradients are with respect to unit-cube coordinates.
 
-    Raises ValueError for a wrong name, more than two free parameters, `num < 2`, a target that does not fit, or
-    sample rates that differ.
+    Raises ValueError for a wrong name, more than two free parameters, `num < 2`, a target or a `theta` that does not
+    fit, or sample rates that differ.
     Shown in notebooks/landscapes_1d.md.
     """
     names = synth.space.names
-    free = names if parameters is None else tuple(parameters)
+    free = names if parameters is None else (parameters,) if isinstance(parameters, str) else tuple(parameters)
     if unknown := [name for name in free if name not in names]:
         raise ValueError(f"{synth.name} has no parameter {unknown[0]!r} (there are: {', '.join(names)})")
     if not 1 <= len(set(free)) <= 2 or len(set(free)) != len(free):
@@ -63,6 +63,9 @@ def landscape(
 
     axes = np.meshgrid(*[np.linspace(0, 1, num, dtype=np.float32)] * len(free), indexing="ij")
     rest = np.full(len(names), 0.5, np.float32) if theta is None else np.asarray(theta, np.float32)
+    if rest.shape != (len(names),):
+        raise ValueError(f"theta must have shape ({len(names)},) for {synth.name}, not {rest.shape}")
+    synth.space.check(rest)
     points = np.broadcast_to(rest, (*axes[0].shape, len(names))).copy()
     for name, axis in zip(free, axes, strict=True):
         points[..., names.index(name)] = axis

@@ -148,7 +148,7 @@ def read(path: str | os.PathLike[str]) -> Key | Ratings:
     Raises ListeningError for a file that is neither, or whose scores are none.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         kind = record["kind"]
         if kind == _KEY:
             items = {name: Item(**item) for name, item in record["items"].items()}
@@ -166,7 +166,9 @@ def read(path: str | os.PathLike[str]) -> Key | Ratings:
         for name, score in scores.items():
             if type(score) is not int or score not in SCALE:
                 raise ListeningError(f"{path} gives {name} the score {score!r}; it must be one of {SCALE}")
-        return Ratings(record["test"], record["rater"], scores, failed)
+        if not (rater := " ".join(record["rater"].split())):
+            raise ListeningError(f"{path} names no rater")
+        return Ratings(record["test"], rater, scores, failed)
     except OSError as error:
         raise ListeningError(f"{path} cannot be read: {error.strerror}") from None
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError):
@@ -199,13 +201,18 @@ def analyse(ratings: Sequence[Ratings], key: Key) -> Analysis:
     """
     if not ratings:
         raise ListeningError("there are no ratings")
-    for one in ratings:
+    for number, one in enumerate(ratings):
         if one.test != key.test:
             raise ListeningError(f"{one.rater} rated the test {one.test}; the key is of {key.test}")
         if unknown := set(one.scores) - set(key.items):
             raise ListeningError(f"{one.rater} scored {min(unknown)}, which the key does not know")
-        if sum(one.rater == other.rater for other in ratings) > 1:
-            raise ListeningError(f"there are two files of the rater {one.rater!r}")
+        for other in ratings[:number]:
+            if one.rater == other.rater:
+                raise ListeningError(f"there are two files of the rater {one.rater!r}")
+            if one.rater.casefold() == other.rater.casefold():
+                raise ListeningError(
+                    f"{one.rater!r} and {other.rater!r} differ by case alone: one rater or two? Rename one"
+                )
     names = sorted(set.intersection(*(set(one.scores) for one in ratings)))
     left_out = len(set.union(*(set(one.scores) for one in ratings))) - len(names)
 

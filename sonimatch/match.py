@@ -31,19 +31,24 @@ def match(
     Minimises `loss.distance(loss.feature(target), loss.feature(synth(theta)))` over `theta` in the unit cube.
     `init [P]` is the start; without it one is drawn uniformly from the cube by `key` (default: seed 0).
     `init [n, P]` runs n starts in one batch, and every array of the result has a leading axis n.
+    Both are unit values: `synth.space.theta` makes them of physical ones.
     The trajectory has `steps + 1` entries: the start, and the point after each update.
     A bar shows the progress of anything over two seconds.
 
-    Raises ValueError when the target does not fit the synth, when the sample rates of loss and synth differ, or
-    when a shape is wrong.
+    Raises ValueError when the target does not fit the synth, when the sample rates of loss and synth differ, when a
+    shape is wrong, or when a start lies outside the unit cube, where nothing would move it.
     Shown in notebooks/one_match.md.
     """
     target = jnp.asarray(target)
+    target = target.astype(jnp.result_type(target, jnp.float32))
     if target.shape != (synth.num_samples,):
         raise ValueError(f"target must have shape ({synth.num_samples},) for {synth.name}, not {target.shape}")
     start_key, trial_key = jax.random.split(key if key is not None else jax.random.key(0))
     theta = synth.space.sample(start_key, 1)[0] if init is None else jnp.asarray(init, target.dtype)
     starts = jnp.atleast_2d(theta)
+    if theta.ndim not in (1, 2) or not starts.size or starts.shape[1] != len(synth.space):
+        raise ValueError(f"init must have shape ({len(synth.space)},) or (n, {len(synth.space)}), not {theta.shape}")
+    synth.space.check(starts, 0.0, 1.0)
     n = len(starts)
     problems = Problem(
         target=jnp.broadcast_to(target, (n, *target.shape)),

@@ -22,7 +22,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 from PIL import Image
-from scipy.signal import ShortTimeFFT
+from scipy.signal import ShortTimeFFT, welch
 from scipy.signal.windows import hann
 
 COLORS = {"L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73", "DTW_Envelope": "#CC79A7"}
@@ -259,19 +259,36 @@ def match_figure(
     names: Sequence[str],
     units: Sequence[str],
 ) -> Figure:
-    """A match on one sheet: both spectrograms, the loss `[T]`, and the physical parameters `[T, P]` over the steps."""
-    parameters = np.asarray(parameters)
-    figure, axes = _axes(2, max(2, 1 + len(names)), 2.6 * max(2, 1 + len(names)), 5.0)
-    for column, (title, sound) in enumerate({"target": target, "match": audio}.items()):
-        spectrogram(axes[0, column], sound, sample_rate)
-        axes[0, column].set_title(title, fontsize=9)
-    axes[1, 0].plot(values, color="#444444")
-    axes[1, 0].set(xlabel="step", ylabel="loss")
-    for column, (name, unit) in enumerate(zip(names, units, strict=True), start=1):
-        axes[1, column].plot(parameters[:, column - 1], color="#444444")
-        axes[1, column].set(xlabel="step", ylabel=f"{name} ({unit})" if unit else name)
-    for panel in axes[0, 2:]:
-        panel.set_axis_off()
+    """A match on one sheet: the spectrograms of target and match, their mean spectra and their levels over each other;
+    the loss `[T]` and the physical parameters `[T, P]` over the steps, marked at the lowest loss, whose step is kept.
+    """
+    parameters, values = np.asarray(parameters), np.asarray(values, float)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(2.6 * max(4, 1 + len(names)), 5.0), layout="constrained")
+        upper, lower = figure.subfigures(2, 1)
+        above, below = upper.subplots(1, 4), lower.subplots(1, 1 + len(names))
+    frame = max(1, sample_rate // 100)
+    for panel, title, sound in zip(above, ("target", "match"), (target, audio), strict=False):
+        spectrogram(panel, sound, sample_rate)
+        panel.set_title(title, fontsize=9)
+        style: dict[str, Any] = {"label": title, "color": _TARGET if title == "target" else "#444444", "linewidth": 0.9}
+        sound = np.asarray(sound, float)
+        frequency, power = welch(sound, sample_rate, nperseg=min(4096, len(sound)))
+        above[2].plot(frequency[1:], 10 * np.log10(power[1:] + 1e-14), **style)
+        level = np.sqrt(np.mean(sound[: len(sound) // frame * frame].reshape(-1, frame) ** 2, axis=1))
+        above[3].plot(np.arange(len(level)) * frame / sample_rate, 20 * np.log10(level + 1e-5), **style)
+    above[2].set(xscale="log", xlim=(20, sample_rate / 2), xlabel="frequency (Hz)", ylabel="power density (dB/Hz)")
+    above[2].set(ylim=(above[2].get_ylim()[1] - 100, None))
+    above[2].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    above[3].set(xlabel="time (s)", ylabel="level (dB)")
+    above[3].legend(fontsize=8)
+    kept = int(np.nanargmin(values))
+    labels = ["loss", *(f"{name} ({unit})" if unit else name for name, unit in zip(names, units, strict=True))]
+    for panel, label, series in zip(below, labels, [values, *parameters.T], strict=True):
+        panel.plot(series, color="#444444")
+        panel.plot(kept, series[kept], "o", color=_TARGET, label=f"kept: step {kept}")
+        panel.set(xlabel="step", ylabel=label)
+    below[0].legend(fontsize=8)
     return figure
 
 

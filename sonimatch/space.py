@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 Warp = Literal["linear", "log"]
@@ -35,7 +37,14 @@ class ParamSpace:
     def __post_init__(self) -> None:
         if not self.names:
             raise ValueError("a parameter space needs at least one parameter; this one has none")
+        for quantity in ("low", "high", "warp", "unit", "default"):
+            if len(getattr(self, quantity)) != len(self.names):
+                raise ValueError(f"{quantity} must have {len(self.names)} entries, one for each name")
         for name, low, high, warp in zip(self.names, self.low, self.high, self.warp, strict=True):
+            if self.names.count(name) > 1:
+                raise ValueError(f"parameter {name!r}: there are {self.names.count(name)} of this name")
+            if not (math.isfinite(low) and math.isfinite(high)):
+                raise ValueError(f"parameter {name!r}: the range [{low:g}, {high:g}] is not finite")
             if not low < high:
                 raise ValueError(f"parameter {name!r}: the range [{low:g}, {high:g}] is empty")
             if warp not in ("linear", "log"):
@@ -73,6 +82,26 @@ class ParamSpace:
         value = jnp.asarray(value, dtype=jnp.result_type(float))
         start, stop = start.astype(value.dtype), stop.astype(value.dtype)
         return (jnp.where(is_log, jnp.log(jnp.where(is_log, value, 1.0)), value) - start) / (stop - start)
+
+    def check(self, theta: ArrayLike, low: float = -1.0, high: float = 2.0) -> None:
+        """Raise ValueError when a unit value in `theta [..., P]` is NaN, below `low` or above `high`.
+
+        A search may end a little outside the cube; what lies far outside is a physical value in the wrong place.
+        Values that JAX traces are not known and pass.
+        """
+        if isinstance(theta, Tracer):
+            return
+        values = np.asarray(theta, np.float64).reshape(-1, len(self))
+        wrong = ~((values >= low) & (values <= high))
+        if wrong.any():
+            trial, column = (int(index[0]) for index in wrong.nonzero())
+            name, value, unit = self.names[column], values[trial, column], self.unit[column]
+            hint = f"; is it in {unit}?" if unit else ""
+            raise ValueError(
+                f"{name} = {value:g} is no unit value: these run from 0 to 1 over the range {self.low[column]:g} to "
+                f"{self.high[column]:g} {unit}".rstrip()
+                + f"{hint}; `space.theta({{name: value}})` makes them of physical ones"
+            )
 
     def theta(self, values: Mapping[str, float]) -> jax.Array:
         """The point `theta [P]` of named physical values; parameters that are not named keep their default.

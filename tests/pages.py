@@ -108,9 +108,12 @@ def move(page, element) -> list[float]:
     kind = element.get_attribute("data-element")
     if kind == "ListeningTest":
         panel = element.locator(".sonimatch-panel")
-        hands = (lambda: panel.press("Space"), lambda: panel.press("4")), (
-            element.get_by_role("button", name="▶ both").click,
-            element.get_by_role("button", name="2", exact=True).click,
+        hands = (
+            (lambda: panel.press("Space"), lambda: panel.press("4")),
+            (
+                element.get_by_role("button", name="▶ both").click,
+                element.get_by_role("button", name="2", exact=True).click,
+            ),
         )
         for play_both, score in hands:
             changed(page, element, score)  # which asks for the sounds first

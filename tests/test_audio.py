@@ -1,5 +1,8 @@
 """Files of sound: what is read, what becomes of it as a target, and what is written."""
 
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +66,103 @@ def test_refuses_what_is_no_sound_file_and_names_it(tmp_path):
 def test_refuses_a_device():
     with pytest.raises(AudioError, match="not a regular file"):
         audio.read("/dev/zero")
+
+
+def wav(path: Path, size: int | None = None, cut: int = 0, **settings) -> np.ndarray:
+    """A file of a second of sound, with the data size `size` in its header, and `cut` bytes missing at its end."""
+    sound = np.stack([sine(8_000), sine(8_000, frequency=660)], 1)
+    soundfile.write(path, sound, 8_000, **settings)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    if size is not None:
+        content[place : place + 4] = size.to_bytes(4, "little")
+    path.write_bytes(content[: len(content) - cut])
+    return sound
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_a_wav_that_was_not_closed_or_is_cut_short_gives_what_is_there(tmp_path, subtype):
+    path, width = tmp_path / "sound.wav", {"PCM_16": 4, "FLOAT": 8}[subtype]
+    sound = wav(path, size=0, subtype=subtype)
+    np.testing.assert_allclose(audio.read(path)[0], sound, atol=2**-15)
+    recording = audio.read_mono(path)
+    np.testing.assert_allclose(recording.samples, sound.mean(1), atol=2**-15)
+    assert recording.notes[0] == "its header says that it holds no sound; all that follows is taken"
+    wav(path, cut=3_000 * width + 1, subtype=subtype)
+    recording = audio.read_mono(path)
+    np.testing.assert_allclose(recording.samples, sound[:4_999].mean(1), atol=2**-15)
+    assert (
+        recording.notes[0] == f"the file is cut short: {5_000 * width - 1} of {8_000 * width} bytes of sound are there"
+    )
+    for unknown in (2**32 - 1, 2**31 - 2**12):  # written to a pipe
+        wav(path, size=unknown, subtype=subtype)
+        assert audio.read_mono(path).notes == ("mixed 2 channels to mono",)
+        assert len(audio.read(path)[0]) == 8_000
+
+
+def test_a_stretch_is_read_and_told(tmp_path):
+    path = tmp_path / "sound.wav"
+    sound = np.arange(80_000, dtype=np.float32) / 80_000
+    soundfile.write(path, np.stack([sound, 0 * sound], 1), 8_000, subtype="FLOAT")
+    recording = audio.read_mono(path, start_seconds=2.5, seconds=1.25)
+    np.testing.assert_array_equal(recording.samples, sound[20_000:30_000] / 2)
+    assert recording[1:] == (
+        8_000, 1.25, 10.0, ("taken from 2.5 s to 3.75 s, of 10 s", "mixed 2 channels to mono")
+    )  # fmt: skip
+    recording = audio.read_mono(path, start_seconds=9.5, seconds=3)
+    np.testing.assert_array_equal(recording.samples, sound[76_000:] / 2)
+    assert recording.seconds == 0.5
+    for start, seconds in ((10, None), (11, 1), (-1, None), (0, 0), (0, -1)):
+        with pytest.raises(AudioError, match=r"sound\.wav lasts 10 s; it has no stretch") as error:
+            audio.read_mono(path, start, seconds)
+        assert "\n" not in str(error.value)
+    soundfile.write(path, np.stack([sound, -sound], 1), 8_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="2 channels cancel each other"):
+        audio.read_mono(path)
+
+
+def test_no_more_is_read_than_a_target_needs(tmp_path):
+    """The sound begins after 90 s of silence, and 60 s of it are read: a lead of noise, then a tone."""
+    path, rate = tmp_path / "long.flac", 8_000
+    noise = np.random.default_rng(0).normal(scale=0.002, size=60 * rate)
+    tone = sine(rate, 1.0)
+    sound = np.concatenate([np.zeros(90 * rate), noise[: 30 * rate], np.tile(tone, 60)])
+    soundfile.write(path, sound, rate)
+    recording = audio.read_mono(path)
+    assert (recording.rate, recording.file_seconds) == (rate, 180.0)
+    assert 60 * rate <= len(recording.samples) < 60 * rate + 65_536
+    skipped = 180 - recording.seconds
+    assert recording.notes == (f"passed over {skipped:.4g} s of silence at the start",)
+    assert 80 < skipped <= 90
+    target, notes = audio.prepare(recording.samples, rate, rate, rate, seconds=recording.seconds)
+    assert notes[0].startswith(f"trimmed {120 - skipped:.3g} s of noise at the start")
+    assert "cut from 60 s to 1 s" in notes
+    np.testing.assert_allclose(np.abs(np.fft.rfft(target)).argmax(), 440)
+    late = np.concatenate([noise, tone, tone])  # so late that too little of it was read
+    target, notes = audio.prepare(late[: 60 * rate + 100], rate, rate, rate, seconds=62.0)
+    assert "padded" not in " ".join(notes)
+
+
+def test_the_memory_of_reading_does_not_depend_on_the_length(tmp_path):
+    """20 minutes of stereo: under 300 MB at the most, in a process of its own (Linux counts in kB)."""
+    path = tmp_path / "long.wav"
+    block = np.random.default_rng(0).normal(scale=0.1, size=(44_100 * 20, 2)).astype(np.float32)
+    with soundfile.SoundFile(path, "w", 44_100, 2, "PCM_16") as file:
+        for _ in range(60):
+            file.write(block)
+    program = (
+        "import resource, sys; from sonimatch import audio; r = audio.read_mono(sys.argv[1]);"
+        "audio.prepare(r.samples, r.rate, 44_100, 44_100, seconds=r.seconds);"
+        "print(len(r.samples), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 'jax' in sys.modules)"
+    )
+    before = "import resource; import sonimatch.audio; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    run = partial(subprocess.run, capture_output=True, text=True, check=True)
+    base = int(run([sys.executable, "-c", before]).stdout)
+    read, most, jax = run([sys.executable, "-c", program, path]).stdout.split()
+    assert 60 * 44_100 <= int(read) < 61.5 * 44_100
+    assert int(most) - base < 150_000
+    if jax == "False":
+        assert int(most) < 300_000
 
 
 # ------------------------------------------------------------------------------------------------- prepare
@@ -133,6 +233,79 @@ def test_trims_silence_at_the_start_unless_told_otherwise():
     shortly, notes = audio.prepare(late[1_960:], 8_000, 8_000, 4_000)  # 5 ms are no silence
     assert not shortly[:40].any()
     assert not any("trimmed" in note for note in notes)
+
+
+def band_noise(rng, rate: int = 44_100, seconds: float = 1.0) -> np.ndarray:
+    """Noise between 60 and 500 Hz with a peak of 1, as a band-pass synthesizer makes it."""
+    spectrum = np.fft.rfft(rng.uniform(-1, 1, round(seconds * rate)))
+    frequency = np.fft.rfftfreq(round(seconds * rate), 1 / rate)
+    sound = np.fft.irfft(spectrum * (frequency > 60) / (1 + (frequency / 500) ** 4))
+    return sound / np.abs(sound).max()
+
+
+SOUNDS = {
+    "noise": band_noise,
+    "hiss": lambda rng: rng.uniform(-1, 1, 44_100),
+    "tone": lambda _: sine(44_100, level=1.0),
+    "hit": lambda _: sine(44_100, frequency=180) * np.exp(-8 * np.arange(44_100) / 44_100),
+    "swell": lambda rng: rng.uniform(-1, 1, 44_100) * np.sin(np.pi * np.arange(44_100) / 44_100) ** 2,
+}
+
+
+@pytest.mark.parametrize("kind", SOUNDS)
+@pytest.mark.parametrize("offset", [0.1, -0.03])
+def test_a_constant_offset_is_removed_and_told(kind, offset, rng):
+    """Within 1 % of full scale, the sound's own mean; the offset is 3 % or more of it."""
+    sound = SOUNDS[kind](rng)
+    target, plain = audio.prepare(sound, 44_100, 44_100, 44_100)
+    shifted, notes = audio.prepare(sound + offset, 44_100, 44_100, 44_100)
+    told = [note for note in notes if note.startswith("removed a constant offset of ")]
+    assert len(told) == 1
+    assert float(told[0].split()[-1]) == pytest.approx(offset, abs=0.01)
+    assert not [note for note in plain if "offset" in note]
+    assert np.abs(shifted - target).max() < 0.01
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.001, 0.1, -0.4])
+@pytest.mark.parametrize("level_db", [-np.inf, -70, -50, -45])
+@pytest.mark.parametrize("kind", ["noise", "hiss", "tone", "hit"])
+def test_the_lead_is_trimmed_whatever_its_offset_and_noise(kind, level_db, offset, rng):
+    """What is cut ends within 2 ms of where the sound begins: no attack is lost, and no lead is left."""
+    lead = 13_000
+    noisy = 10 ** (level_db / 20) * rng.normal(size=lead + 44_100) + offset
+    noisy[lead:] += SOUNDS[kind](rng)
+    onset, _ = audio.onset_of(noisy, 44_100)
+    assert abs(onset - lead) < 88
+    _, notes = audio.prepare(noisy, 44_100, 44_100, 44_100)
+    assert any(note.startswith("trimmed 0.29") for note in notes)
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 96_000])
+def test_noise_fades_and_soft_beginnings_are_no_lead(rate, rng):
+    """Nothing over 10 ms is trimmed from sounds that begin softly or are noise throughout."""
+    t = np.arange(2 * rate) / rate
+    hiss, floor = rng.normal(size=2 * rate) / 4, 0.001 * rng.normal(size=2 * rate)
+    two_hits = sine(rate, 2.0) * (0.02 * np.exp(-20 * t) + (t > 0.5) * np.exp(-8 * abs(t - 0.5)))
+    for sound in (
+        hiss,
+        0.003 * hiss,
+        hiss * t,
+        hiss * t**2,
+        hiss * abs(np.sin(6 * t)),
+        sine(rate, 2.0) * t + floor,
+        two_hits,
+    ):
+        _, notes = audio.prepare(sound, rate, rate, rate)
+        assert not [note for note in notes if "trimmed" in note]
+
+
+def test_a_constant_is_no_sound(tmp_path):
+    for constant in (np.full(8_000, 0.25), np.full((8_000, 2), [0.5, -0.25])):
+        with pytest.raises(AudioError, match=r"the sound is a constant, 0\.[12]"):
+            audio.prepare(constant, 8_000, 8_000, 8_000)
+    late = np.concatenate([np.full(8_000, 0.1), sine(8_000)])
+    with pytest.raises(AudioError, match=r"the first 0\.25 s, .* are silent"):
+        audio.prepare(late, 8_000, 8_000, 2_000, trim=False)
 
 
 def test_scaling_is_told():

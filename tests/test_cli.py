@@ -107,7 +107,7 @@ def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, 
     assert (folder / "match.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
     record = strict(folder / "match.json")
-    assert record["ok"] is True
+    assert record["ok"] is (not record["objections"])
     assert record["synth"]["name"] == "tone"
     assert len(record["synth"]["source_sha256"]) == 64
     assert record["synth"]["space"]["names"] == ["freq", "gain"]
@@ -162,6 +162,63 @@ def test_no_steps_tell_the_start(tmp_path, tone, target):
     assert record["loss_at_best"] == record["loss_at_start"]
     assert record["parameters"] == record["starts"][0]["parameters"]
     assert record["search"]["bounded"] is True
+
+
+def test_a_match_tells_whether_it_worked(tmp_path, capsys, tone):
+    """A target of its own: from two starts the gain and the frequency are found, and 62 draws come less near."""
+    assert main(["render", tone, "freq=300", "gain=1", "-o", str(tmp_path / "target.wav")]) == 0
+    words = ["match", str(tmp_path / "target.wav"), "--synth", tone, "--loss", "L1_Spec", "--steps", "30"]
+    assert main([*words, "--starts", "2", "--bounded", "-o", str(tmp_path)]) == 0
+    out, record = capsys.readouterr().out, strict(tmp_path / "match.json")
+    assert record["random_draws"]["number"] == 62
+    assert f"{record['random_draws']['loss_at_best']:.6g} of the best of 62 random draws" in out
+    assert f"{record['loss_of_silence']:.6g} of silence" in out
+    assert record["ok"] is (
+        record["loss_at_best"] < min(record["random_draws"]["loss_at_best"], record["loss_of_silence"])
+    )
+    assert ("no success: " in out) is (not record["ok"])
+    ends = [name for name, low, high in (("freq", 109, 991), ("gain", 0.109, 0.991))
+            if not low < record["parameters"][name]["value"] < high]  # fmt: skip
+    assert record["at_end"] == ends
+    assert (out.count("within 1 % of an end"), record["unmoved"], record["without_gradient"]) == (len(ends), [], [])
+
+
+def test_what_has_no_gradient_is_told_and_no_success(tmp_path, capsys, target):
+    table = tmp_path / "table.dsp"
+    table.write_text('import("stdfaust.lib"); process = os.osc(hslider("freq [unit:Hz]", 440, 100, 1000, 1));')
+    assert (
+        main(["match", target, "--synth", str(table), "--loss", "L1_Spec", "--steps", "20", "-o", str(tmp_path)]) == 0
+    )
+    out, record = capsys.readouterr().out, strict(tmp_path / "match.json")
+    assert "no success: freq has no gradient for the search to follow; the best of 21 random draws is kept" in out
+    assert "(never moved; no gradient)" in out
+    assert record["ok"] is False
+    assert record["without_gradient"] == ["freq"]
+    assert record["search"] == {"name": "RandomSearch"}
+    assert record["loss_at_best"] == record["random_draws"]["loss_at_best"] <= record["starts"][0]["loss_at_best"]
+    assert record["parameters"] == record["random_draws"]["parameters"]
+    assert record["start_kept"] is None
+
+
+def test_match_takes_a_stretch_of_the_recording(tmp_path, capsys, tone, fails):
+    long = tmp_path / "long.wav"
+    sound = np.sin(2 * np.pi * np.cumsum(np.repeat([0, 200, 600], 2 * RATE)) / RATE)
+    soundfile.write(long, np.stack([0.1 + 0.3 * sound] * 2, 1), RATE, subtype="FLOAT")
+    words = ["match", long, "--synth", tone, "--loss", "L1_Spec", "--steps", "0", "-o", tmp_path / "out"]
+    assert main([*map(str, words), "--from", "4.5", "--seconds", "0.75"]) == 0
+    changes = strict(tmp_path / "out" / "match.json")["target"]["changes"]
+    assert changes[0] == "taken from 4.5 s to 5.25 s, of 6 s"
+    assert changes[2].startswith("removed a constant offset of 0.1")
+    assert "padded with silence from 0.75 s to 1 s" in changes
+    capsys.readouterr()
+    assert "long.wav lasts 6 s; it has no stretch from 7 s on" in fails(*words, "--from", "7")
+    assert "lasts 6 s; it has no stretch of 0 s from 2 s on" in fails(*words, "--from", "2", "--seconds", "0")
+    for value in ("-1", "nan", "inf"):
+        assert f"--from: {value} is out of range: 0 or more seconds" in fails(*words, f"--from={value}")
+    assert "--seconds: 'one' is not a number of seconds" in fails(*words, "--seconds", "one")
+    constant = tmp_path / "constant.wav"
+    soundfile.write(constant, np.full(RATE, 0.25), RATE)
+    assert "constant.wav: the sound is a constant, 0.25, and no sound" in fails("match", constant, *words[2:])
 
 
 def test_a_match_that_fails_is_told(tmp_path, capsys, target):

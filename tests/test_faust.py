@@ -239,7 +239,7 @@ def test_a_file_of_ones_own(tmp_path):
         f'process = no.noise * {GAIN} : @(int(hslider("delay", 3, 0, 9, 1)));',  # a delay that a slider sets
         f"process = +(no.noise * {GAIN}) ~ *(0.9);",
         f'process = waveform{{1, 2, 3}} : !, _ : *({GAIN}) : vbargraph("level", 0, 1);',
-        f"process = os.osc(440) * {GAIN} * en.adsr(0.001, 0.001, 0.5, 0.1, button(\"gate\"));",
+        f'process = os.osc(440) * {GAIN} * en.adsr(0.001, 0.001, 0.5, 0.1, button("gate"));',
         f'process = no.noise * {GAIN} * nentry("n", 1, 0, 5, 1) * checkbox("on");',
         f"process = no.noise * {GAIN} : ba.latch(ba.beat(6000));",
         f"process = no.noise * {GAIN} <: dm.zita_light :> _;",
@@ -276,7 +276,7 @@ def test_scale_and_unit_are_read_from_the_label():
         ("process = nonsense;", "mine.dsp:2 : ERROR : undefined symbol : nonsense"),
         ("process = (1;", "syntax error"),
         ('import("nowhere.lib"); process = 1;', "unable to open file nowhere.lib"),
-        (f'process = {GAIN} * soundfile("s [url:{{\'a.wav\'}}]", 1) : !, !, _;', "soundfile"),
+        (f"process = {GAIN} * soundfile(\"s [url:{{'a.wav'}}]\", 1) : !, !, _;", "soundfile"),
     ],
     ids=["no-slider", "two-outputs", "an-input", "undefined", "syntax", "library", "soundfile"],
 )
@@ -305,3 +305,27 @@ def test_compiling_changes_no_global_setting():
     before = jax.config.jax_enable_x64
     program(f"process = no.noise * {GAIN};")(jnp.array([0.3]))
     assert jax.config.jax_enable_x64 == before
+
+
+# ---------------------------------------------------------------------------------------------- how it is called
+
+
+def test_physical_values_are_refused_where_unit_values_are_meant():
+    for call in (bp_noise, bp_noise.render_native):
+        with pytest.raises(
+            ValueError, match="lp_cut = 700 is no unit value: these run from 0 to 1 over the range 50 to"
+        ):
+            call([700, 60])
+    assert np.isfinite(bp_noise([-0.1, 1.2])).all()  # where an unbounded search may end
+
+
+def test_sizes_may_be_numpy_integers(tmp_path):
+    program = 'process = hslider("x", 0, 0, 1, 0.1) + (+(1) ~ _);'
+    synth = FaustSynth("x", program, sample_rate=np.int64(8_000), num_samples=np.int32(10))
+    assert synth == FaustSynth("x", program, 8_000, 10)
+    assert type(synth.sample_rate) is type(synth.num_samples) is int
+    for wrong in (0, -1, 44_100.0, "44100", np.float64(8_000)):
+        with pytest.raises(ValueError, match="sample_rate must be a positive integer, not "):
+            FaustSynth("x", program, sample_rate=wrong)
+    (tmp_path / "x.dsp").write_text(program, encoding="utf-8-sig")
+    assert FaustSynth.from_faust(tmp_path / "x.dsp").source == program

@@ -231,13 +231,44 @@ def test_ratings_that_do_not_belong(small):
         ([], "no ratings"),
         ([one, replace(other, test="x")], "B rated the test x; the key is of"),
         ([one, replace(other, rater="A")], "two files of the rater 'A'"),
+        ([one, one], "two files of the rater 'A'"),
+        ([one, replace(other, rater="a")], "'a' and 'A' differ by case alone: one rater or two"),
         ([replace(one, scores={"zz": 3})], "A scored zz, which the key does not know"),
     ):
         with pytest.raises(ListeningError, match=message):
             analyse(ratings, key)
 
 
+def test_files_that_an_editor_has_saved(tmp_path, small):
+    """With a byte-order mark, and a name with spaces around it that nobody sees."""
+    key = draw(small, 2)
+    one, _ = scores_of(key)
+    write_ratings(tmp_path / "A.json", replace(one, rater=" Ann  Example "))
+    text = (tmp_path / "A.json").read_text()
+    (tmp_path / "A.json").write_text(text, encoding="utf-8-sig")
+    assert read(tmp_path / "A.json") == replace(one, rater="Ann Example")
+    (tmp_path / "key.json").write_text(json.dumps(key.record), encoding="utf-8-sig")
+    assert read(tmp_path / "key.json") == key
+    for nobody in (None, 7, "  "):
+        (tmp_path / "A.json").write_text(json.dumps(json.loads(text) | {"rater": nobody}))
+        with pytest.raises(ListeningError, match=r"A\.json is neither a key nor ratings|A\.json names no rater"):
+            read(tmp_path / "A.json")
+
+
 # ------------------------------------------------------------------------------------------------- the command
+
+
+def test_a_bar_in_a_name_does_not_break_the_table(tmp_path, capsys, small):
+    key = draw(small, 2)
+    (tmp_path / "key.json").write_text(json.dumps(key.record))
+    for one in scores_of(key):
+        write_ratings(tmp_path / f"{one.rater}.json", replace(one, rater=f"{one.rater}|x"))
+    assert main(["listen", "score", str(tmp_path)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if "Spearman" in line]
+    assert rows
+    for row in rows:
+        assert len(re.split(r"(?<!\\)\|", row)) == len(re.split(r"(?<!\\)\|", rows[0])) == 9
+        assert r"A\|x, B\|x" in row
 
 
 def test_the_command_builds_and_scores(tmp_path, capsys, small):

@@ -191,10 +191,24 @@ def test_wrong_problems_are_refused():
         match(Ramp(), Square(), TARGET[1:])
     with pytest.raises(ValueError, match="square works at 44100 Hz but ramp at 8000 Hz"):
         match(Ramp(), Square(sample_rate=44_100), TARGET)
-    with pytest.raises(ValueError, match=r"starts must have shape \(n, 2\), not \(1, 3\)"):
-        match(Ramp(), Square(), TARGET, init=jnp.zeros(3))
+    for shape in ((3,), (), (0, 2), (1, 2, 2)):
+        with pytest.raises(ValueError, match=r"init must have shape \(2,\) or \(n, 2\), not \(") as error:
+            match(Ramp(), Square(), TARGET, init=jnp.zeros(shape))
+        assert str(shape) in str(error.value)
+    for start in ([0.5, 700.0], [[0.5, 0.5], [0.5, 1.01]], [0.5, -0.2], [0.5, np.nan]):
+        with pytest.raises(ValueError, match=r"b = .* is no unit value: these run from 0 to 1"):
+            match(Ramp(), Square(), TARGET, init=start)
     with pytest.raises(ValueError, match="steps must be 0 or more, not -1"):
         match(Ramp(), Square(), TARGET, steps=-1)
+
+
+def test_starts_may_be_lists_and_targets_whole_numbers():
+    target = np.round(100 * np.asarray(TARGET)).astype(np.int16)
+    found = match(Ramp(), Square(), target, steps=1, init=[0.25, 0.75])
+    np.testing.assert_array_equal(found.trajectory.theta[0], np.float32([0.25, 0.75]))
+    np.testing.assert_allclose(
+        found.trajectory.value[0], np.mean((target - np.asarray(Ramp()([0.25, 0.75]))) ** 2), rtol=1e-5
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- landscapes
@@ -218,9 +232,18 @@ def test_a_line_keeps_the_other_parameters():
     np.testing.assert_allclose(line.value, (np.linspace(0, 1, 7) - 0.8) ** 2, atol=1e-6)
 
 
+def test_one_name_is_a_name():
+    line = landscape(Ramp(), Square(), TARGET, parameters="b", num=3)
+    np.testing.assert_array_equal(line.theta, np.float32([[0.5, 0], [0.5, 0.5], [0.5, 1]]))
+    with pytest.raises(ValueError, match="ramp has no parameter 'cut'"):
+        landscape(Ramp(), Square(), TARGET, parameters="cut")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"theta": [0.5, 700.0]}, "b = 700 is no unit value"),
+        ({"theta": [0.5]}, r"theta must have shape .2,. for ramp, not .1,."),
         ({"parameters": ["c"]}, "ramp has no parameter 'c'"),
         ({"parameters": []}, "one or two free parameters"),
         ({"parameters": ["a", "a"]}, "one or two free parameters"),

@@ -16,7 +16,19 @@ ROOT = Path(__file__).resolve().parent.parent
 # Left to right is the import order: nothing imports rightwards.
 ROOMS = [
     *("types", "space", "audio", "faust", "synths", "features", "scattering", "losses", "search", "match"),
-    *("landscape", "metrics", "study", "stats", "listening", "learn", "plots", "widgets", "cli", "__main__"),
+    *(
+        "assessment",
+        "landscape",
+        "metrics",
+        "study",
+        "stats",
+        "listening",
+        "learn",
+        "plots",
+        "widgets",
+        "cli",
+        "__main__",
+    ),
 ]
 
 # What every chapter says somewhere in a heading or in the title of an admonition.
@@ -32,9 +44,7 @@ TEXT_SUFFIXES = {
 def tracked_files() -> list[Path]:
     """Return the files under version control, or all that are not built when there is none."""
     try:
-        listing = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
-        ).stdout
+        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
         names = [name for name in listing.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
         built = {".git", ".venv", ".tools", "build", "dist", "__pycache__", ".pytest_cache", ".ruff_cache"}

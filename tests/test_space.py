@@ -57,6 +57,11 @@ def test_wrong_values_are_named(values, words):
         ({"low": (-1.0, 0.0)}, "log warp needs low > 0, not 0"),
         ({"warp": ("linear", "mel")}, "'mel' is not one of"),
         ({"names": ()}, "needs at least one parameter"),
+        ({"names": ("cut", "cut")}, "'cut': there are 2 of this name"),
+        ({"high": (float("inf"), 20_000.0)}, "'gain': the range .-1, inf. is not finite"),
+        ({"low": (float("-inf"), 20.0)}, "'gain': the range .-inf, 3. is not finite"),
+        ({"low": (float("nan"), 20.0)}, "'gain': the range .nan, 3. is not finite"),
+        ({"unit": ("",)}, "unit must have 2 entries, one for each name"),
     ],
 )
 def test_impossible_spaces_are_refused(change, words):
@@ -64,6 +69,20 @@ def test_impossible_spaces_are_refused(change, words):
 
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(SPACE, **change)
+
+
+def test_physical_values_in_the_place_of_unit_values_are_told():
+    for inside in ([0.5, 1.2], [[-0.3, 0.0], [1.0, 2.0]]):  # where an unbounded search may end
+        SPACE.check(inside)
+    jax.jit(lambda theta: SPACE.check(theta))(jnp.array([700.0, 60.0]))  # values that are not known pass
+    with pytest.raises(
+        ValueError, match="cut = 700 is no unit value: these run from 0 to 1 over the range 20 to 20000 Hz"
+    ):
+        SPACE.check([[0.5, 0.5], [0.5, 700.0]])
+    with pytest.raises(ValueError, match="gain = nan is no unit value"):
+        SPACE.check([np.nan, 0.5])
+    with pytest.raises(ValueError, match=r"gain = -0\.1 is no unit value"):
+        SPACE.check([-0.1, 0.5], 0.0, 1.0)
 
 
 def test_samples_are_uniform_and_repeat():

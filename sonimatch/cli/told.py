@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sonimatch.cli.words import InputError
 
 if TYPE_CHECKING:
+    from sonimatch.assessment import Assessment
     from sonimatch.plots import Figure
     from sonimatch.types import Loss, Search, Synth
 
@@ -75,7 +76,8 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def markdown_text(rows: Sequence[Mapping[str, Any]]) -> str:
     def line(cells: Any) -> str:
-        return f"| {' | '.join(f'{cell:.4g}' if isinstance(cell, float) else str(cell) for cell in cells)} |\n"
+        texts = (f"{cell:.4g}" if isinstance(cell, float) else str(cell).replace("|", r"\|") for cell in cells)
+        return f"| {' | '.join(texts)} |\n"
 
     return "".join([line(rows[0]), line("---" for _ in rows[0]), *(line(row.values()) for row in rows)]) if rows else ""
 
@@ -96,6 +98,43 @@ def settings(thing: Loss | Search) -> dict[str, Any]:
 
     values = asdict(thing)  # pyright: ignore[reportArgumentType] (static values are dataclasses)
     return {name: value for name, value in values.items() if name not in ("name", "evals_per_step")}
+
+
+def described(synth: Synth) -> dict[str, Any]:
+    """What a synthesizer is, so that it can be told from another of its name."""
+    import dataclasses
+
+    return {
+        "name": synth.name,
+        "source_sha256": getattr(synth, "source_sha256", None),
+        "sample_rate": synth.sample_rate,
+        "num_samples": synth.num_samples,
+        "space": dataclasses.asdict(synth.space),
+    }
+
+
+def attained(synth: Synth, worth: Assessment) -> dict[str, Any]:
+    """What a match came to."""
+    path, runs, draws = worth.kept.trajectory, worth.runs, worth.draws
+    series = zip(runs.trajectory.theta[:, 0], runs.trajectory.value[:, 0], runs.value_best, runs.ok, strict=True)
+    return {
+        "loss_at_start": path.value[0],
+        "loss_at_best": worth.kept.value_best,
+        "step_of_best": worth.step,
+        "loss_per_step": path.value,
+        "start_kept": worth.start,
+        "starts": [
+            {"parameters": parameters(synth, theta), "loss_at_start": first, "loss_at_best": best, "ok": ok}
+            for theta, first, best, ok in series
+        ],
+        "random_draws": {
+            "number": len(draws.trajectory.value),
+            "loss_at_best": draws.value_best,
+            "parameters": parameters(synth, draws.theta_best),
+        },
+        **{name: getattr(worth, name) for name in ("loss_of_silence", "at_end", "unmoved", "without_gradient")},
+        "objections": worth.objections,
+    }
 
 
 def version(package: str) -> str | None:

@@ -42,6 +42,17 @@ def at_least(low: int, high: int = 2**32 - 1) -> Callable[[str], int]:
     return whole
 
 
+def seconds(text: str) -> float:
+    """The type of an argument that is a time in seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is out of range: 0 or more seconds")
+    return number
+
+
 def add_output_folder(
     parser: argparse.ArgumentParser, default: str = ".", what: str = "the folder to write to"
 ) -> None:
