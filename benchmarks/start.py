@@ -1,7 +1,7 @@
 """Processor time of what needs no numbers: an import of the package, help, a version, wrong words.
 
 `python benchmarks/start.py [PYTHON]` prints a Markdown table: milliseconds (user and system) of a whole process, the
-lowest of five, by this interpreter and by PYTHON, that of another checkout's environment; they take turns.
+lowest of three, by this interpreter and by PYTHON, that of another checkout's environment; they take turns.
 """
 
 import os
@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 
-REPEATS = 5
+REPEATS = 3
 CODE = {
     "import sonimatch": ["-c", "import sonimatch"],
     "sonimatch --help": ["-m", "sonimatch", "--help"],
