@@ -349,10 +349,15 @@ def test_the_elements_are_live_in_jupyterlab(lab, visit):
     book.has(bench, "choice()", lambda choice: (choice["synth"], choice["trials"]) == ("noise_am", 5))
 
     test = book.element()
-    book.press(test, "listening test", "t", "m", "4")  # in a notebook M makes a cell of prose
+    for which in ("target", "match"):
+        book.press(test, "listening test", which[0])  # in a notebook M makes a cell of prose
+        book.cell(test).get_by_role("button", name=re.compile(f"{which} .*heard 1×")).wait_for()  # to its end
+    book.press(test, "listening test", "4")
     book.told(test, ratings=lambda ratings: [*ratings.values()] == [4])
-    for name in ("target", "match", "5, near identical"):
-        book.cell(test).get_by_role("button", name=name).click()
+    for which in ("target", "match"):
+        book.cell(test).get_by_role("button", name=which).click()
+        book.cell(test).get_by_role("button", name=re.compile(f"{which} .*heard 1×")).wait_for()
+    book.cell(test).get_by_role("button", name="5, near identical").click()
     book.told(test, ratings=lambda ratings: sorted(ratings.values()) == [4, 5])
     asked = book.run()
     assert "ListeningTest(2 of 4 pairs scored)" in book.cell(asked).locator(".jp-OutputArea").inner_text()

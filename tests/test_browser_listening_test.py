@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,7 +241,7 @@ def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-DAMAGES = {"missing": lambda path: path.unlink(), "no sound": lambda path: path.write_bytes(b"no sound"), "cut off": cut}
+DAMAGES = {"missing": Path.unlink, "no sound": lambda path: path.write_bytes(b"no sound"), "cut off": cut}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -20,12 +20,12 @@ from sonimatch.widgets.element import Element, program
 class ListeningTest(Element):
     """Blinded pairs of target and match, `per_pair` of each synth and loss of a study, to be scored from 1 to 5.
 
-    The sounds are computed where they are heard, at one level. No score counts before both have played to their end, nor
-    for a pair that does not play, which the saved file names. The order is random and everybody's own; scores are kept
-    in the browser, saved as JSON or CSV, and the files of several raters are compared in the page: agreement, tests and
-    ranks, as `listening.analyse` has them, but no ICC. When every pair is scored the key can be opened: what each pair
-    was, and mean and rank of the losses. With a kernel `ratings` are the scores so far, by the id of the pair, and
-    `key` tells what a pair is.
+    The sounds are computed where they are heard, at one level. No score counts before both have played to their end,
+    nor for a pair that does not play, which the saved file names. The order is random and everybody's own; scores are
+    kept in the browser, saved as JSON or CSV, and the files of several raters are compared in the page: agreement,
+    tests and ranks, as `listening.analyse` has them, but no ICC. When every pair is scored the key can be opened: what
+    each pair was, and mean and rank of the losses. With a kernel `ratings` are the scores so far, by the id of the
+    pair, and `key` tells what a pair is.
     `experiment`: that of the study, when its programs are not of the package. For a folder that is sent to raters,
     without the key in it, see `listening.build`.
     Raises ValueError for a study whose targets have noise of their own, which a page cannot make, ListeningError for

@@ -54,11 +54,11 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     keep();
     mark();
   };
-  /* At the end of a file: was it all there (both sounds of a pair are equally long), and all played? */
-  const over = (id, which, audio) => {
-    const other = waiting[address(id, which === "target" ? "match" : "target")].duration, { played, duration } = audio;
-    if (duration < other - 0.1) { fail(id, which, `ends after ${number(duration, 3)} of ${number(other, 3)} seconds`); return false; }
-    return played.length === 1 && played.start(0) < 0.1 && played.end(0) > duration - 0.1;
+  /* At the end of a file that began at `[clock, position]`: a browser jumps over what is cut off, and says nothing. */
+  const whole = (id, which, { duration }, [clock, position]) => {
+    const played = performance.now() / 1000 - clock, cut = duration - position - played > 0.15;
+    if (cut) fail(id, which, `ends after ${number(position + played, 2)} of ${number(duration, 3)} seconds`);
+    return !cut;
   };
   const stop = () => {
     const old = voice;
@@ -71,18 +71,22 @@ sonimatch.elements.ListeningTest = async (model, el) => {
     stop();
     if (!data.folder) pair ||= rendered(order[state.at]);
     const id = order[state.at], mine = { which, stop: () => sonimatch.sound.stop() };
-    const ended = (whole) => {
-      if (whole) { plays(id)[which]++; delete state.failed[id]?.[which]; keep(); }
+    const ended = (finished) => {
+      if (finished) { plays(id)[which]++; delete state.failed[id]?.[which]; keep(); }
       if (voice !== mine) return;
       voice = null;
-      if (then && whole) gap = setTimeout(then, 300);
+      if (then && finished) gap = setTimeout(then, 300);
       mark();
     };
     voice = mine;
     if (data.folder) {
       const src = address(id, which), audio = waiting[src].error ? (waiting[src] = load(id, which)) : waiting[src];
       const done = sonimatch.sound.take(el, () => audio.pause(), ended);
-      Object.assign(audio, { volume: sonimatch.sound.volume, currentTime: 0, onended: () => done(over(id, which, audio)), onpause: () => { if (!audio.ended) done(false); } });
+      let begun = null;
+      Object.assign(audio, {
+        volume: sonimatch.sound.volume, currentTime: 0, onplaying: () => { begun ||= [performance.now() / 1000, audio.currentTime]; },
+        onpause: () => { if (!audio.ended) done(false); }, onended: () => done(whole(id, which, audio, begun)),
+      });
       audio.play().catch((error) => { if (error.name === "NotAllowedError") { done(false); say(`The browser does not play: ${error.message}`); } });
     } else {
       sonimatch.sound.play(el, pair[which], pair.rate, { ended });
