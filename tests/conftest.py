@@ -67,6 +67,7 @@ def finger():
 
     def on(page):
         screen = page.context.new_cdp_session(page)
+        page.evaluate("document.body.style.paddingBottom = '3000px'")  # something to scroll
 
         def swipe(begin, end, steps: int = 12):
             def tell(kind, *place):

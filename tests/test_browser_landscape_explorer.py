@@ -115,7 +115,7 @@ def test_the_maps_are_square_and_the_first_is_large(page, explorer, width):
 
 
 def test_a_finger_takes_the_point_and_elsewhere_it_scrolls_or_taps(page, explorer, finger):
-    there = page(explorer, "<div style='height: 3000px'></div>", width=390)
+    there = page(explorer, width=390)
     touch, before = finger(there), shown(there)[0]
     box = there.locator("canvas").first.bounding_box()
 

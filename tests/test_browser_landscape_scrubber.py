@@ -99,7 +99,7 @@ def test_at_the_target_a_corner_shows_both_its_slopes(page, scrubber):
 
 
 def test_a_finger_takes_the_handle_and_elsewhere_the_page_scrolls(page, scrubber, finger):
-    there = page(scrubber, "<div style='height: 3000px'></div>", width=390, fragment="scrub-hp_noise-cut=12040,4080,0")
+    there = page(scrubber, width=390, fragment="scrub-hp_noise-cut=12040,4080,0")
     touch, before = finger(there), shown(there)["theta"]
     board = there.locator("canvas").first.bounding_box()
     spot = lambda x, y: (board["x"] + 44 + x * (board["width"] - 62), board["y"] + y * board["height"])  # noqa: E731

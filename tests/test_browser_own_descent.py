@@ -165,7 +165,7 @@ def test_with_a_kernel_the_traits_follow_the_hand(page, own):
 
 
 def test_a_finger_takes_the_start_and_elsewhere_it_scrolls_or_taps(page, own, finger):
-    there = page(own, "<div style='height: 3000px'></div>", width=390)
+    there = page(own, width=390)
     touch, before = finger(there), there.evaluate(f"{ELEMENT}.theta()")
 
     def spot(u, v):  # with a margin of 0.15 around the square

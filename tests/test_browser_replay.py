@@ -195,7 +195,7 @@ def test_it_fits(page, replay, width):
 
 
 def test_a_finger_takes_the_marker_of_a_curve_and_elsewhere_the_page_scrolls(page, replay, finger):
-    there = page(replay, "<div style='height: 3000px'></div>", width=390)
+    there = page(replay, width=390)
     touch, map_, curve = finger(there), there.locator("canvas").first, there.get_by_label("loss, scaled over the steps")
     for canvas in (map_, curve):
         there.evaluate("scrollTo(0, 0)")
