@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -92,8 +94,18 @@ def walks():
     return walks
 
 
+@partial(jax.jit, static_argnums=(0, 1))
+def values(synth, loss, target, points):
+    wanted = loss.feature(target)
+    return jax.lax.map(lambda theta: loss.distance(wanted, loss.feature(synth(theta))), points)
+
+
 def test_the_walks_are_those_of_the_experiment(walks):
-    """The first ten steps within a thousandth of the range, as `verify` has it for a machine that rounds otherwise."""
+    """On any machine: the draws, the loss at every stored point, and no step longer than RMSProp's, 0.045/√0.1/2.
+
+    Where the landscape is smooth also the first ten steps, within a thousandth of the range, as `verify` has it; on a
+    rugged one rounding alone leads a path farther away than that.
+    """
     record = load(ROOT / "results" / "walks.npz")
     assert record.settings == walks.settings
     assert record.provenance["commit"]
@@ -101,9 +113,15 @@ def test_the_walks_are_those_of_the_experiment(walks):
     for synth, loss in walks.pairs:
         stored = record.trials[synth.name, loss.name]
         assert stored.theta.shape == (1, walks.steps + 1, 2)
-        again = solve(replace(walks, steps=10), synth, loss, [0])
-        assert np.abs(again.theta_true - stored.theta_true).max() < 1e-6
-        assert np.abs(again.theta - stored.theta[:, :11]).max() < 1e-3, (synth.name, loss.name)
+        problem = walks.draw(synth, loss, [0])
+        np.testing.assert_allclose(stored.theta_true, problem.theta_true, atol=1e-6)
+        np.testing.assert_allclose(stored.start, problem.theta_init, atol=1e-6)
+        value = values(synth, loss, problem.target[0], stored.theta[0])
+        np.testing.assert_allclose(stored.value[0], value, rtol=1e-3, atol=1e-3 * stored.value.max())
+        assert np.abs(np.diff(stored.theta[0], axis=0)).max() <= 0.045 / 0.1**0.5 / 2 + 1e-6
+        if synth.name == "bp_noise":
+            again = solve(replace(walks, steps=10), synth, loss, [0])
+            assert np.abs(again.theta - stored.theta[:, :11]).max() < 1e-3, loss.name
 
 
 def test_what_is_told_step_by_step_is_read_from_the_record():
