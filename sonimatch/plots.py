@@ -33,7 +33,7 @@ RANKS = ("#440154", "#31688E", "#35B779", "#FDE725")
 """One colour a rank, from best to worst: four steps of viridis, in order for readers with any colour vision."""
 
 _TARGET = "#D62728"
-_GROUND, _INK = to_rgba_array(["#14181E", "#CED6DD"])[:, :3]  # of the book's dark pages
+_GROUND, _INK = to_rgba_array(["#121212", "#CED6DD"])[:, :3]  # of the book's dark pages
 _STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
