@@ -13,6 +13,7 @@ import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from struct import unpack
 from typing import Any
 
 OURS = "elements.js", "mode.js"  # before all others: what moves, and the colours
@@ -55,9 +56,10 @@ def quicken(app: Any, exception: Exception | None) -> None:
         dark = room / "sounds" / f"{found['hash']}-dark.png"
         if not dark.is_file():
             return found[0]
+        width, height = unpack(">II", dark.read_bytes()[16:24])  # so that nothing moves when it comes
         light = found[0].replace("<img ", '<img class="in-light" ', 1)
-        other = light.replace("in-light", 'in-dark" loading="lazy', 1)
-        return light + other.replace(f"_images/{found['hash']}.png", f"_static/sounds/{dark.name}")
+        lazy = f'in-dark dark-light" loading="lazy" width="{width}" height="{height}'  # the theme leaves dark-light alone
+        return light + light.replace("in-light", lazy, 1).replace(f"_images/{found['hash']}.png", f"_static/sounds/{dark.name}")
 
     for page in {*room.parent.rglob("*.html")} - {*room.rglob("*.html")}:  # the theme's templates are no pages
         head, end, body = page.read_text(encoding="utf-8").partition("</head>")

@@ -29,7 +29,7 @@ COLORS = {"L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73"
 """One colour a loss, from the palette of Okabe and Ito, which readers with any colour vision tell apart."""
 
 _TARGET = "#D62728"
-_GROUND, _INK = to_rgba_array(["#14181E", "#CED6DD"])[:, :3]  # of the book's dark pages
+_GROUND, _INK = to_rgba_array(["#121212", "#CED6DD"])[:, :3]  # of the book's dark pages
 _STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,

@@ -9,7 +9,7 @@
   const all = () => document.querySelectorAll(places).forEach(look);
   addEventListener("load", () => {
     all();
-    MathJax?.startup?.promise?.then(all);
+    window.MathJax?.startup?.promise?.then(all);
     addEventListener("resize", all);
     addEventListener("scroll", ({ target }) => { if (target.matches?.(places)) look(target); }, true);
   });
