@@ -8,7 +8,7 @@
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"
-"$here/bin/pip" install --quiet --disable-pip-version-check dexed-py==0.3.0 numpy==2.4.6
+"$here/bin/pip" install --quiet --no-compile --disable-pip-version-check dexed-py==0.3.0 numpy==2.4.6
 "$here/bin/python" - <<'PYTHON'
 from importlib.metadata import version
 

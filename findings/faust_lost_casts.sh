@@ -9,7 +9,8 @@
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"
-"$here/bin/pip" install --quiet --disable-pip-version-check dawdreamer==0.9.0 jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6
+"$here/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+    dawdreamer==0.9.0 jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6
 "$here/bin/python" - <<'PYTHON'
 import dataclasses, json, re
 from types import SimpleNamespace

@@ -9,7 +9,7 @@
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"
-"$here/bin/pip" install --quiet --disable-pip-version-check dawdreamer==0.9.0 numpy==2.4.6 scipy==1.17.1
+"$here/bin/pip" install --quiet --no-compile --disable-pip-version-check dawdreamer==0.9.0 numpy==2.4.6 scipy==1.17.1
 "$here/bin/python" - <<'PYTHON'
 import dawdreamer, numpy as np
 from scipy.signal import butter, sosfilt

@@ -9,7 +9,7 @@
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"
-"$here/bin/pip" install --quiet --disable-pip-version-check kymatio==0.3.0 numpy==2.4.6 scipy==1.17.1 \
+"$here/bin/pip" install --quiet --no-compile --disable-pip-version-check kymatio==0.3.0 numpy==2.4.6 scipy==1.17.1 \
     jax==0.10.2 jaxlib==0.10.2
 "$here/bin/python" - <<'PYTHON'
 import jax

@@ -8,7 +8,7 @@
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"
-"$here/bin/pip" install --quiet --disable-pip-version-check pedalboard==0.9.26 numpy==2.4.6
+"$here/bin/pip" install --quiet --no-compile --disable-pip-version-check pedalboard==0.9.26 numpy==2.4.6
 "$here/bin/python" - <<'PYTHON'
 import numpy as np, pedalboard
 
@@ -25,6 +25,6 @@ for threshold in (0, -10, -20):
     seen[threshold] = [decibels(limiter(level * sine, RATE)) for level in (0.05, 0.9)]
     quiet, loud = seen[threshold]
     print(f"threshold {threshold} dB: -26.0 dB becomes {quiet:.1f} dB, -0.9 dB becomes {loud:.1f} dB")
-assert seen[-20][0] > seen[-10][0] > -26 + 6
+assert seen[-20][0] > -26 + 15 > seen[-10][0] > -26 + 6
 assert seen[-20][1] > -0.1
 PYTHON

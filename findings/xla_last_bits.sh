@@ -8,7 +8,7 @@
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"
-"$here/bin/pip" install --quiet --disable-pip-version-check jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6
+"$here/bin/pip" install --quiet --no-compile --disable-pip-version-check jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6
 for isa in SSE4_2 AVX2; do
     XLA_FLAGS=--xla_cpu_max_isa=$isa "$here/bin/python" - "$here/$isa.npz" <<'PYTHON'
 import sys

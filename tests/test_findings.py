@@ -89,7 +89,7 @@ def test_a_huge_gradient_is_clipped_not_lost(search):
 def test_an_ordinary_gradient_is_clipped_as_optax_clips_it(size):
     gradient = size * jnp.array([0.8, -0.7, 1e-3])
     expected, _ = optax.clip_by_global_norm(1.0).update(gradient, optax.EmptyState())
-    np.testing.assert_allclose(RMSProp()._clip(gradient, None), expected, rtol=1e-6)
+    np.testing.assert_allclose(RMSProp()._clip(gradient, None), jax.tree.leaves(expected)[0], rtol=1e-6)
 
 
 def first_sample(expression: str, value: float) -> tuple[float, float]:
@@ -136,7 +136,7 @@ def test_double_precision_stays_inside():
     """findings/faust_double_header.sh: the header of libfaust's text would switch the whole process."""
     synth = FaustSynth("inside", 'process = hslider("x", 0.1, 0, 1, 0.1);', num_samples=1, precision="double")
     assert synth(np.zeros(1)).dtype == jnp.float32
-    assert not jax.config.jax_enable_x64
+    assert jnp.asarray(0.1).dtype == jnp.float32
 
 
 def test_resampled_silence_is_silent():

@@ -55,11 +55,12 @@ class Descent:
 
         findings/optax_clip.sh shows what Optax does there; below, this is Optax's clip bit for bit.
         """
+        limit: Any = self.clip_norm
         largest = jnp.abs(gradient).max()
         scale = jnp.where(largest > 1e15, largest, 1.0)
         norm = jnp.linalg.norm(gradient / scale)
-        clipped = gradient / scale / norm * self.clip_norm
-        return jnp.where(norm < self.clip_norm / scale, gradient, clipped)
+        clipped = gradient / scale / norm * limit
+        return jnp.where(norm < limit / scale, gradient, clipped)
 
     def init(self, theta: jax.Array, key: jax.Array) -> Any:
         nu = 2 * theta - 1
