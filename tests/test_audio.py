@@ -286,7 +286,7 @@ def test_noise_fades_and_soft_beginnings_are_no_lead(rate, rng):
         hiss,
         0.003 * hiss,
         hiss * t,
-        hiss * np.minimum(1, 4 * t) ** 2,
+        hiss * np.minimum(1, 9 * t) ** 2,
         hiss * abs(np.sin(6 * t)),
         sine(rate, 2.0) * t + floor,
         two_hits,
