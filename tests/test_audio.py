@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -143,26 +142,23 @@ def test_no_more_is_read_than_a_target_needs(tmp_path):
     assert "padded" not in " ".join(notes)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not tell the most memory taken")
 def test_the_memory_of_reading_does_not_depend_on_the_length(tmp_path):
-    """20 minutes of stereo: under 300 MB at the most, in a process of its own (Linux counts in kB)."""
+    """20 minutes of stereo: under 300 MB at the most, in a process of its own, 85 of which are the libraries'."""
     path = tmp_path / "long.wav"
     block = np.random.default_rng(0).normal(scale=0.1, size=(44_100 * 20, 2)).astype(np.float32)
     with soundfile.SoundFile(path, "w", 44_100, 2, "PCM_16") as file:
         for _ in range(60):
             file.write(block)
     program = (
-        "import resource, sys; from sonimatch import audio; r = audio.read_mono(sys.argv[1]);"
+        "import re, sys; from sonimatch import audio; r = audio.read_mono(sys.argv[1]);"
         "audio.prepare(r.samples, r.rate, 44_100, 44_100, seconds=r.seconds);"
-        "print(len(r.samples), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 'jax' in sys.modules)"
+        "print(len(r.samples), re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
     )
-    before = "import resource; import sonimatch.audio; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    run = partial(subprocess.run, capture_output=True, text=True, check=True)
-    base = int(run([sys.executable, "-c", before]).stdout)
-    read, most, jax = run([sys.executable, "-c", program, path]).stdout.split()
-    assert 60 * 44_100 <= int(read) < 61.5 * 44_100
-    assert int(most) - base < 150_000
-    if jax == "False":
-        assert int(most) < 300_000
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
+    read, most_kb = map(int, done.stdout.split())
+    assert 60 * 44_100 <= read < 62 * 44_100
+    assert most_kb < 300_000
 
 
 # ------------------------------------------------------------------------------------------------- prepare
@@ -290,7 +286,7 @@ def test_noise_fades_and_soft_beginnings_are_no_lead(rate, rng):
         hiss,
         0.003 * hiss,
         hiss * t,
-        hiss * t**2,
+        hiss * np.minimum(1, 9 * t) ** 2,
         hiss * abs(np.sin(6 * t)),
         sine(rate, 2.0) * t + floor,
         two_hits,
