@@ -1,5 +1,5 @@
 """Write the tables of a record (report.md; summary, kruskal_wallis and ranks as CSV) and its figures: the
-bootstrapped means coloured by rank (P_loss.png, MSS.png), and the P-loss over the steps (steps.png).
+bootstrapped means with their ranks (P_loss.png, MSS.png), and the P-loss over the steps (steps.png).
 """
 
 from __future__ import annotations
