@@ -31,7 +31,7 @@ def loudest(synth: FaustSynth, sound: np.ndarray | None = None) -> Loudest:
     a little, and a page clips its sound at the limit. Samples that are not finite count as 0. What is silent everywhere
     has a peak of 1, for something must divide. Shown in notebooks/landscapes_2d.md.
     """
-    both = _of(synth) if sound is None else Loudest(*map(max, _of(synth), _measure(sound)))
+    both = _of(synth) if sound is None else Loudest(*np.max([_of(synth), _measure(sound)], 0).tolist())
     return both if both.peak > 0 else Loudest(1.0, 1.0, 1.0)
 
 
@@ -40,7 +40,7 @@ def _of(synth: FaustSynth) -> Loudest:
     count = len(synth.space)
     corners = [*islice(product((0.0, 1.0), repeat=count), _POINTS)]
     points = np.concatenate([corners, qmc.Sobol(count, scramble=False).random(_POINTS)])
-    return Loudest(*map(max, *(_measure(synth.render_native(point)) for point in points)))
+    return Loudest(*np.max([_measure(synth.render_native(point)) for point in points], 0).tolist())
 
 
 def _measure(sound: np.ndarray) -> Loudest:
