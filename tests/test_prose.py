@@ -172,3 +172,11 @@ def test_twelve_hertz_are_twenty_four_swells():
     sound = np.asarray(sinesaw_am(sinesaw_am.space.theta({"carrier": 314, "amp": 12})), float)
     spectrum = np.abs(np.fft.rfft(sound**2))
     assert 1 + spectrum[1:100].argmax() == 24
+
+
+def test_the_repair_is_scored_as_what_it_repairs():
+    """The numbers are the page's own; it stops where the repair is no better or leaves a parameter at an end."""
+    (judged,) = (cell for cell in cells("your_own_sound") if "repaired = float(PAPER_MSS(target, surf_synth(" in cell)
+    assert "assert repaired < min(before, drawn) - 0.25" in judged
+    assert "assert ((end > 0.01) & (end < 0.99)).all()" in judged
+    assert "(at the end of its range)" in "\n".join(cells("your_own_sound"))
