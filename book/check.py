@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
-PAGE_LIMIT = 1_500_000  # bytes of a page's own HTML, pictures and sounds
+PAGE_LIMIT = 1_500_000  # bytes of a page's own HTML, pictures and sounds, without the twins for the other theme
 LANDING, LANDING_LIMIT = "notebooks/index.html", 600_000
 
 
@@ -76,7 +76,7 @@ def check_site(root: Path) -> list[str]:
             file = (path.parent / unquote(parts.path)).resolve()
             if not file.is_file():
                 problems.append(f"{name}: {address[:100]} is missing")
-            elif "_images" in file.parts or "sounds" in file.parts:
+            elif ("_images" in file.parts or "sounds" in file.parts) and not file.stem.endswith("-dark"):
                 own.add(file)
         size, limit = sum(file.stat().st_size for file in own), LANDING_LIMIT if name == LANDING else PAGE_LIMIT
         if size > limit:

@@ -58,8 +58,9 @@ def quicken(app: Any, exception: Exception | None) -> None:
             return found[0]
         width, height = unpack(">II", dark.read_bytes()[16:24])  # so that nothing moves when it comes
         light = found[0].replace("<img ", '<img class="in-light" ', 1)
-        lazy = f'in-dark dark-light" loading="lazy" width="{width}" height="{height}'  # the theme leaves dark-light alone
-        return light + light.replace("in-light", lazy, 1).replace(f"_images/{found['hash']}.png", f"_static/sounds/{dark.name}")
+        lazy = f'in-dark dark-light" loading="lazy" width="{width}" height="{height}'  # dark-light: no filter
+        other = light.replace(f"_images/{found['hash']}.png", f"_static/sounds/{dark.name}")
+        return light + other.replace("in-light", lazy, 1)
 
     for page in {*room.parent.rglob("*.html")} - {*room.rglob("*.html")}:  # the theme's templates are no pages
         head, end, body = page.read_text(encoding="utf-8").partition("</head>")

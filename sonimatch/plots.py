@@ -72,9 +72,11 @@ class Figure(matplotlib.figure.Figure):
                 grey = np.ptp(rgba[:, :3], axis=1) < 0.01
                 rgba[grey, :3] = _INK + (_GROUND - _INK) * rgba[grey, :1]
                 paint(rgba if len(rgba) > 1 else rgba[0])
-        yield
-        for paint, color in reversed(undo):
-            paint(color)
+        try:
+            yield
+        finally:
+            for paint, color in reversed(undo):
+                paint(color)
 
     def _repr_png_(self) -> bytes:
         png = self.png()

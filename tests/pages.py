@@ -43,8 +43,8 @@ PAINTS = """async (slider) => {
 }"""  # what runs in a frame before us is part of it; a change is drawn within three frames
 
 
-CLIPPED = """[...document.querySelectorAll('mjx-container[display]')].filter(each => each.scrollWidth > each.clientWidth + 1)
-    .map(each => each.getAttribute('aria-label') || each.closest('section').id)"""
+CLIPPED = """[...document.querySelectorAll('mjx-container[display]')]
+    .filter(each => each.scrollWidth > each.clientWidth + 1).map(each => each.closest('section').id)"""
 EMPTY = """bars => bars.filter(bar => bar.innerText.includes('Show code cell') &&
     !bar.closest('.cell').querySelector('.cell_output')).length"""
 SLABS = """figures => figures.filter(each => each.checkVisibility() && (!each.classList.contains('in-dark')
