@@ -107,7 +107,8 @@ def ours(synth, loss, steps):
 
     from sonimatch.match import match_all
     from sonimatch.search import RMSProp
-    from sonimatch.study import RELEASED, _score
+    from sonimatch.study import RELEASED
+    from sonimatch.study.run import _score
     from sonimatch.types import Problem
 
     start, truth = jnp.array([[0.7, 0.3]]), jnp.array([[0.3, 0.6]])

@@ -5,6 +5,8 @@ number of threads may change rounding.
 """
 
 import csv
+import importlib
+import json
 import os
 import pickle
 import signal
@@ -29,6 +31,8 @@ from sonimatch.__main__ import main
 from sonimatch.search import RandomSearch
 from sonimatch.study import PAPER, PRESETS, RELEASED, Experiment, Study, StudyError, Trials, experiment_of, load, run
 
+running = importlib.import_module("sonimatch.study.run")  # the module; `study.run` is its function
+
 TONE = FaustSynth(
     "tone",
     'process = (hslider("freq [unit:Hz]", 400, 100, 1000, 1) / 44100 : (+ : \\(x).(x - floor(x))) ~ _) * 2 - 1'
@@ -46,20 +50,20 @@ SCRIPT = """\
 import pickle, sys
 from sonimatch import study
 if __name__ == "__main__":
-    study._CHUNK = 1
+    study.storage._CHUNK = 1
     study.run(pickle.load(open(sys.argv[1], "rb")), sys.argv[2], workers=1, progress=False)
 """
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(study, "_CHUNK", 4)
+    monkeypatch.setattr(study.storage, "_CHUNK", 4)
 
 
 @pytest.fixture(scope="module")
 def pool():
     """A worker as `run` starts them, kept warm."""
-    with study._pool(1) as pool:
+    with running._pool(1) as pool:
         yield pool
 
 
@@ -83,8 +87,8 @@ class Idle(Executor):
 def unfinished(finished: Study, folder: Path) -> Path:
     """A folder in which every chunk is done, and the study not yet put together."""
     parts = folder / f"{finished.settings['name']}.parts"
-    study._claim(TINY, parts)
-    study._unpack(finished, parts)
+    study.storage._claim(TINY, parts)
+    study.storage._unpack(finished, parts)
     return parts
 
 
@@ -244,6 +248,33 @@ def test_killed_at_any_moment(tmp_path, small):
     assert not parts.exists()
 
 
+def test_a_second_run_is_refused_and_a_killed_one_holds_nothing(tmp_path, pool, small):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "experiment").write_bytes(pickle.dumps(SMALL))
+    words = [sys.executable, "script.py", "experiment", "out"]
+    parts = tmp_path / "out" / "small.parts"
+    first = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    try:
+        while not (parts / "lock").is_file() or not (parts / "lock").read_text():
+            assert first.poll() is None
+            time.sleep(0.002)
+        first.send_signal(signal.SIGSTOP)  # it does not end while we look
+        second = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        said = f"process {first.pid} is running small in this folder: {Path('out') / 'small.parts'}; wait until it ends"
+        assert second.returncode == 1
+        assert said in second.stderr.splitlines()[-1]
+        with pytest.raises(StudyError, match=f"process {first.pid} is running small"):
+            run(SMALL, tmp_path / "out", executor=Idle(), progress=False)
+        run(replace(SMALL, name="other", trials=1), tmp_path / "out", executor=pool, progress=False)
+    finally:
+        first.kill()
+        first.wait()
+    assert (parts / "lock").read_text() == str(first.pid)  # the file stays, the hold does not
+    again = run(SMALL, tmp_path / "out", executor=pool, progress=False)
+    assert again.checksum == small.checksum
+    assert not parts.exists()
+
+
 def test_damaged_chunks_are_named_and_run_again(tmp_path, pool, finished):
     parts = unfinished(finished, tmp_path)
     flipped, cut, gone, strange = (
@@ -255,7 +286,7 @@ def test_damaged_chunks_are_named_and_run_again(tmp_path, pool, finished):
     cut.write_bytes(cut.read_bytes()[:-30])
     gone.unlink()
     settings = replace(TINY, steps=4).settings
-    study._write(strange, settings, take(finished.trials["hiss", "long"], slice(0, 4))._asdict())
+    study.storage._write(strange, settings, take(finished.trials["hiss", "long"], slice(0, 4))._asdict())
     messages = []
     again = run(TINY, tmp_path, executor=pool, progress=False, report=messages.append)
     assert again.checksum == finished.checksum
@@ -325,7 +356,7 @@ def test_workers_that_die_always_are_not_replaced_for_ever(tmp_path, monkeypatch
         def submit(self, *_, **__):
             raise BrokenProcessPool("again")
 
-    monkeypatch.setattr(study, "_pool", contextmanager(lambda workers: (yield Broken())))
+    monkeypatch.setattr(running, "_pool", contextmanager(lambda workers: (yield Broken())))
     messages = []
     with pytest.raises(BrokenProcessPool):
         run(TINY, tmp_path, workers=1, progress=False, report=messages.append)
@@ -342,7 +373,7 @@ def test_an_error_in_a_worker_is_told(tmp_path, pool):
 def test_dask_with_a_worker_killed(tmp_path, small, monkeypatch):
     import distributed
 
-    monkeypatch.setattr(study, "_CHUNK", 1)
+    monkeypatch.setattr(study.storage, "_CHUNK", 1)
     settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**settings, env={"NPROC": "1"}) as cluster, distributed.Client(cluster) as client:
         pid = next(iter(client.run(os.getpid).values()))
@@ -385,25 +416,27 @@ def test_settings_that_make_no_experiment(settings, words):
 
 def test_settings_are_plain_and_complete():
     for experiment in (*PRESETS, TINY):
-        assert study.json.loads(study._text(experiment.settings)) == experiment.settings
+        assert json.loads(study.storage._text(experiment.settings)) == experiment.settings
     changes = {"search": RMSProp(eps=0), "score": MSS(), "paired": False, "whole_targets": ("hiss.level",)}
     for name, value in changes.items():
-        assert study._different(replace(TINY, **{name: value}), TINY.settings) == [name]
-    assert study._different(replace(TINY, synths=(replace(TONE, source=TONE.source + " "), HISS)), TINY.settings)
-    assert study._different(replace(TINY, losses=(SHORT, replace(LONG, stft=STFT()))), TINY.settings) == ["losses"]
+        assert study.experiment._different(replace(TINY, **{name: value}), TINY.settings) == [name]
+    different = study.experiment._different
+    assert different(replace(TINY, synths=(replace(TONE, source=TONE.source + " "), HISS)), TINY.settings)
+    assert different(replace(TINY, losses=(SHORT, replace(LONG, stft=STFT()))), TINY.settings) == ["losses"]
 
 
 def test_experiments_come_back_from_their_settings(monkeypatch):
     variation = replace(RELEASED, name="x", search=RandomSearch(), keep="best", trials=7, losses=(L1_Spec(STFT(512)),))
     for experiment in (PAPER, RELEASED, variation):
-        assert experiment_of(study.json.loads(study._text(experiment.settings))) == experiment
+        assert experiment_of(json.loads(study.storage._text(experiment.settings))) == experiment
     with pytest.raises(StudyError, match="tiny has parts that this version of sonimatch does not have"):
         experiment_of(TINY.settings)
-    monkeypatch.setattr(study, "PRESETS", (TINY,))
+    for room in (study, study.presets, running):
+        monkeypatch.setattr(room, "PRESETS", (TINY,))
     assert experiment_of(TINY.settings) == TINY
     with pytest.raises(StudyError, match=r"does not have: .*colour"):
         experiment_of(TINY.settings | {"colour": "red"})
-    changed = study.json.loads(study._text(TINY.settings))
+    changed = json.loads(study.storage._text(TINY.settings))
     changed["synths"][0]["space"]["high"] = [2000.0, 1.0]
     with pytest.raises(StudyError, match="tiny has parts that have changed since: synths"):
         experiment_of(changed)
@@ -492,11 +525,12 @@ def test_status_tells_what_a_folder_holds(tmp_path, finished):
 @pytest.fixture
 def here(monkeypatch, pool):
     """`verify` and the command line on the warm worker."""
-    results = study._results
+    results = running._results
     monkeypatch.setattr(
-        study, "_results", lambda experiment, todo, _, __, say: results(experiment, todo, pool, None, say)
+        running, "_results", lambda experiment, todo, _, __, say: results(experiment, todo, pool, None, say)
     )
-    monkeypatch.setattr(study, "PRESETS", (TINY,))
+    for room in (study, study.presets, running):
+        monkeypatch.setattr(room, "PRESETS", (TINY,))
 
 
 def test_verify_runs_a_sample_again(here, finished):
@@ -685,7 +719,7 @@ def complaint(capsys, status: int, *words: object) -> str:
 def test_study_run_names_what_differs(tmp_path, here, monkeypatch, capsys):
     ran = []
     monkeypatch.setattr(study, "run", lambda experiment, folder, **_: ran.append(experiment) or written([0.1], [1]))
-    monkeypatch.setattr("sonimatch.cli.words.origin", lambda _: "now")
+    monkeypatch.setattr("sonimatch.study.origin", lambda _: "now")
     for words, name in (
         ("", "tiny"),
         ("--trials 3", "tiny-3x5"),
@@ -844,3 +878,12 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
     assert not psutil.wait_procs(workers, timeout=60)[1]
     assert (tmp_path / "out" / "paper-2x2-sinesaw_am-L1_Spec.parts" / "experiment.json").is_file()
+
+
+def test_an_archive_of_something_else_is_told(tmp_path):
+    for arrays in ({"weights": np.zeros(3), "bias": np.zeros(1)}, {"arr_0": np.array([{}], object)}):
+        np.savez(tmp_path / "foreign.npz", **arrays)
+        with pytest.raises(StudyError, match=r"foreign\.npz is no study of sonimatch: it has no header") as error:
+            load(tmp_path / "foreign.npz")
+        assert next(iter(arrays)) in str(error.value)
+        assert "\n" not in str(error.value)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,10 +148,3 @@ def record(path: Path) -> Study:
         return study.load(path)
     except study.StudyError as error:
         raise InputError(str(error)) from None
-
-
-def origin(provenance: Mapping[str, Any]) -> str:
-    """When, where and from what a study was made."""
-    time, core_time = (timedelta(seconds=round(provenance[name])) for name in ("seconds", "core_seconds"))
-    commit = f"commit {provenance['commit']}" if provenance["commit"] else "no commit"
-    return f"finished {provenance['finished']}, {time} of work ({core_time} of processors), {commit}"

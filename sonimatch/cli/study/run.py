@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(str(error)) from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command continues") from None
-    print(f"{path}: {words.origin(found.provenance)}; SHA-256 {found.checksum}")
+    print(f"{path}: {study.origin(found.provenance)}; SHA-256 {found.checksum}")
 
 
 def _experiment(args: argparse.Namespace) -> Experiment:

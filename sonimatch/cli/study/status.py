@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
         raise words.InputError(f"{args.output} holds no study")
     for path, settings, provenance, done, damaged in found:
         if settings:
-            told = words.origin(provenance) if provenance else "not finished; `study run` continues it"
+            told = study.origin(provenance) if provenance else "not finished; `study run` continues it"
             print(f"{path}: {told}")
             for (synth, loss), number in done.items():
                 print(f"  {synth}, {loss}: {number} of {settings['trials']} trials")

@@ -14,8 +14,6 @@ from sonimatch.cli.told import markdown_text
 HELP = "run a random sample of a record again"
 EXAMPLES = "  sonimatch study verify results/paper.npz --per-pair 2 --seed 1"
 
-_EARLY, _SCORE = 1e-3, 1e-2  # what rounding of another machine may change
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("record", metavar="RECORD.npz", type=Path, help=words.RECORD_HELP)
@@ -27,18 +25,15 @@ def run(args: argparse.Namespace) -> None:
     from sonimatch import study
 
     record = words.record(args.record)
-    presets = {preset.name: preset for preset in study.PRESETS}
     try:
-        experiment = presets.get(record.settings["name"]) or study.experiment_of(record.settings)
-        rows = study.verify(record, experiment, args.per_pair, args.seed)
+        rows = study.verify(record, per_pair=args.per_pair, seed=args.seed)
     except study.StudyError as error:
         raise words.InputError(f"{args.record} cannot be run again: {error}") from None
     print(markdown_text([row._asdict() for row in rows]), end="")
     if all(row.equal for row in rows):
         print(f"equal to the last bit: {len(rows)} trials")
         return
-    bad = [row for row in rows if not (row.early <= _EARLY and row.score <= _SCORE)]
-    if bad:
+    if bad := [row for row in rows if not row.is_within_rounding]:
         raise words.FailedError(
             f"{args.record} is not what its experiment gives: {len(bad)} of {len(rows)} trials differ"
         )
