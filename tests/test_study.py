@@ -886,3 +886,12 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
     assert not psutil.wait_procs(workers, timeout=60)[1]
     assert (tmp_path / "out" / "paper-2x2-sinesaw_am-L1_Spec.parts" / "experiment.json").is_file()
+
+
+def test_an_archive_of_something_else_is_told(tmp_path):
+    for arrays in ({"weights": np.zeros(3), "bias": np.zeros(1)}, {"arr_0": np.array([{}], object)}):
+        np.savez(tmp_path / "foreign.npz", **arrays)
+        with pytest.raises(StudyError, match=r"foreign\.npz is no study of sonimatch: it has no header") as error:
+            load(tmp_path / "foreign.npz")
+        assert next(iter(arrays)) in str(error.value)
+        assert "\n" not in str(error.value)

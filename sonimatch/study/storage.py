@@ -91,12 +91,18 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             if not zipfile.is_zipfile(stream):
                 raise ValueError("it is no archive of arrays (.npz)")
             with np.load(stream, allow_pickle=False) as file:
+                if "header" not in file.files:
+                    raise StudyError(
+                        f"{path} is no study of sonimatch: it has no header beside {', '.join(file.files)}"
+                    )
                 arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes())
         if _checksum(header["settings"], arrays) != header["checksum"]:
             raise ValueError("the checksum does not fit")
     except FileNotFoundError:
         raise StudyError(f"{path}: there is no such file") from None
+    except StudyError:
+        raise
     except Exception as error:  # a damaged archive can fail in any way
         raise StudyError(f"{path} is damaged: {error or type(error).__name__}") from None
     return header, arrays
