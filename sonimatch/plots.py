@@ -67,8 +67,9 @@ class Figure(matplotlib.figure.Figure):
                 if not (hasattr(artist, f"get_{part}") and hasattr(artist, f"set_{part}")):
                     continue
                 color, paint = getattr(artist, f"get_{part}")(), getattr(artist, f"set_{part}")
+                if not len(rgba := to_rgba_array(color)):  # "none"
+                    continue
                 undo.append((paint, color))
-                rgba = to_rgba_array(color)
                 grey = np.ptp(rgba[:, :3], axis=1) < 0.01
                 rgba[grey, :3] = _INK + (_GROUND - _INK) * rgba[grey, :1]
                 paint(rgba if len(rgba) > 1 else rgba[0])
