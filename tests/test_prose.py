@@ -51,7 +51,7 @@ def tally(name: str) -> tuple[int, int, int]:
 
 def test_the_first_page_says_what_the_records_say(monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
-    (cell,) = (cell for cell in cells("index") if "def duel(" in cell)
+    (cell,) = (cell for cell in cells("index") if ".against(" in cell)
     body, last = cell.rsplit("\nText(", 1)
     place: dict = {}
     exec(body, place)
@@ -66,7 +66,7 @@ def test_the_first_page_says_what_the_records_say(monkeypatch):
 @pytest.mark.parametrize("chapter", ["one_match", "experiment", "ranking"])
 def test_the_finding_stands_where_it_belongs(chapter):
     code = "\n".join(cells(chapter))
-    assert code.count("stats.paired_difference(") == 1
+    assert code.count(".against(") == 1
     assert "wins by far" not in prose(chapter)
 
 

@@ -104,6 +104,17 @@ class Study:
         released = bool(self.settings["released_p_loss"] if released is None else released)
         return np.asarray(P_loss(np.clip(theta, 0, 1) if clip else theta, truth, released))
 
+    def against(self, rival: Study, released: bool | None = None) -> dict[tuple[str, str], stats.Difference]:
+        """P-loss less that of `rival`, whose trials have the same targets, pair by pair: below 0 where this ends nearer.
+
+        Of trials that both have; `released` as for `P_loss`. Shown in notebooks/one_match.md.
+        """
+        found = {}
+        for pair in (pair for pair in self.trials if pair in rival.trials):
+            ours, theirs = (study.P_loss(*pair, released=released) for study in (self, rival))
+            found[pair] = stats.paired_difference(ours[: len(theirs)], theirs[: len(ours)])
+        return found
+
     def scores(
         self,
         synth: str,
