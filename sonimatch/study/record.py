@@ -105,7 +105,7 @@ class Study:
         return np.asarray(P_loss(np.clip(theta, 0, 1) if clip else theta, truth, released))
 
     def against(self, rival: Study, released: bool | None = None) -> dict[tuple[str, str], stats.Difference]:
-        """P-loss less that of `rival`, whose trials have the same targets, pair by pair: below 0 where this ends nearer.
+        """P-loss less that of `rival`, which has the same targets, pair by pair: below 0 where this ends nearer.
 
         Of trials that both have; `released` as for `P_loss`. Shown in notebooks/one_match.md.
         """
