@@ -280,9 +280,8 @@ class _JaxProgram(NamedTuple):
 
 
 def _round(x: Any) -> Any:
-    """Halves away from zero, as in C and in native code; the text of libfaust asks for `jnp.round`, halves to even."""
-    whole = jnp.trunc(x)
-    return whole + jnp.where(jnp.abs(x - whole) >= 0.5, jnp.sign(x), 0)
+    """Halves away from zero, as in C; the text of libfaust asks for `jnp.round`, halves to even."""
+    return (whole := jnp.trunc(x)) + jnp.where(jnp.abs(x - whole) >= 0.5, jnp.sign(x), 0)
 
 
 @lru_cache(maxsize=256)
