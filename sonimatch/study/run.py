@@ -110,8 +110,9 @@ def verify(study: Study, experiment: Experiment | None = None, per_pair: int = 1
     """Run a random sample of the stored trials again, of `experiment`: by default the preset of the study's name, else
     what its settings say.
 
-    On the machine that made the study all of it is equal. On another one, rounding differs, and a search that stands
-    on the edge of two basins may end elsewhere: there `early` and `score` tell whether the record is genuine.
+    On the machine that made the study all of it is equal. On another one rounding differs, and a search over ripples
+    may walk elsewhere within a few steps: there `drawn`, `value` and `score`, which follow no search, tell whether the
+    record is genuine.
     Raises `StudyError` when the study is of another experiment.
     """
     presets = {preset.name: preset for preset in PRESETS}
@@ -127,34 +128,38 @@ def verify(study: Study, experiment: Experiment | None = None, per_pair: int = 1
         stored = Trials(*(array[trial : trial + 1] for array in study.trials[synth.name, loss.name]))
         again = again.thinned() if study.is_thinned else again
         equal = all(a.tobytes() == b.tobytes() for a, b in zip(again, stored, strict=True))
-        first = 1 if study.is_thinned else 11
-        apart = [(again.theta_true, stored.theta_true), (again.theta[:, :first], stored.theta[:, :first])]
-        early = max(np.abs(a - b).max() for a, b in apart)
+        drawn = max(np.abs(getattr(again, what) - getattr(stored, what)).max() for what in ("theta_true", "start"))
         target = experiment.draw(synth, loss, [trial]).target[0]
         old, new = float(stored.MSS[0]), float(_score(synth, experiment.score, target, stored.end[0]))
         apart = 0.0 if np.array_equal(old, new, equal_nan=True) else abs(new - old) / max(abs(new), abs(old), 0.01)
+        value, known = np.asarray(_values(synth, loss, target, stored.theta[0])), stored.value[0]
+        both = np.isfinite(value) & np.isfinite(known)
+        off = np.abs(value - known)[both].max(initial=0) / np.abs(known)[both].max(initial=1e-30)
+        off = off if np.array_equal(np.isfinite(value), np.isfinite(known)) else np.inf
         end = np.abs(again.end - stored.end).max()
-        rows.append(Rerun(synth.name, loss.name, trial, equal, float(early), float(end), float(apart)))
+        rows.append(Rerun(synth.name, loss.name, trial, equal, *map(float, (drawn, off, apart, end))))
     return rows
 
 
 class Rerun(NamedTuple):
-    """A stored trial and the same trial run again: whether all of it is `equal` to the last bit, and how far apart are
-    the targets and the first ten steps (of a thinned study the starts), `early`, and the kept points, `end`; and how
-    far is the stored score from that of the stored point, `score`, as a share of it (or of 0.01, where it is less)."""
+    """A stored trial and the same trial run again: whether all of it is `equal` to the last bit; how far the target and
+    start that were `drawn` are apart; how far the loss at every stored point is from the stored `value`, as a share of
+    the largest; how far the stored `score` is from that of the stored point, as a share of it (or of 0.01, where it is
+    less); and how far apart the two searches `end`."""
 
     synth: str
     loss: str
     trial: int
     equal: bool
-    early: float
-    end: float
+    drawn: float
+    value: float
     score: float
+    end: float
 
     @property
     def is_within_rounding(self) -> bool:
-        """Whether another machine's rounding can explain the difference: `early ≤ 0.001` and `score ≤ 1 %`."""
-        return self.early <= 1e-3 and self.score <= 1e-2
+        """Whether another machine's rounding can explain the difference: `drawn` ≤ 0.001, `value` and `score` ≤ 1 %."""
+        return self.drawn <= 1e-3 and self.value <= 1e-2 and self.score <= 1e-2
 
 
 def solve(experiment: Experiment, synth: Synth, loss: Loss, trials: Sequence[int]) -> Trials:
@@ -180,6 +185,13 @@ def solve(experiment: Experiment, synth: Synth, loss: Loss, trials: Sequence[int
 @partial(jax.jit, static_argnums=(0, 1))
 def _score(synth: Synth, score: MSS, target: jax.Array, theta: jax.Array) -> jax.Array:
     return score(target, synth(theta))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _values(synth: Synth, loss: Loss, target: jax.Array, points: jax.Array) -> jax.Array:
+    """The loss at `points [T, P]`, `[T]`."""
+    wanted = loss.feature(target)
+    return jax.lax.map(lambda theta: loss.distance(wanted, loss.feature(synth(theta))), points)
 
 
 class _Chunk(NamedTuple):
