@@ -80,7 +80,7 @@ def test_wherever_the_handle_goes_its_gradients_are_those_of_jax(page, synth, ai
         seen.append(found["theta"])
         for loss in LOSSES:
             exact = float(slope(loss, np.array([found["theta"]], np.float32))[0])
-            close = pytest.approx(exact, rel=2e-3, abs=2e-3 * np.abs(element.tables[loss.name][0, 1]).max())
+            close = pytest.approx(exact, rel=2e-3, abs=2e-3 * float(np.abs(element.tables[loss.name][0, 1]).max()))
             assert found["gradient"][loss.name] == close, (place, loss.name)
     assert len({*seen}) == len(places)
     assert abs(seen[0] - float(space.theta({name: places[0]})[0])) < 1e-3, "beside the target it is computed as well"
