@@ -272,8 +272,7 @@ class _JaxProgram(NamedTuple):
 
         def step(carry: dict[str, Any], _: None) -> tuple[dict[str, Any], jax.Array]:
             after, sample = tick(state | carry)
-            after = {name: after[name] for name in moving}
-            return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), after, carry), sample
+            return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), {n: after[n] for n in moving}, carry), sample
 
         at_once = _UNROLL if len(jax.tree.leaves(start)) > _FEW_STATES else 1
         return jax.lax.scan(step, start, None, length=num_samples, unroll=at_once)[1]
@@ -291,9 +290,7 @@ def _compile_jax(synth: FaustSynth) -> _JaxProgram:
         "nn": SimpleNamespace(Module=_Module, compact=lambda method: method),
         "jnp": SimpleNamespace(**vars(jnp) | {"roll": lambda line, _: line.roll(), "mod": jnp.fmod, "round": _round}),
         "dataclasses": SimpleNamespace(field=lambda **_: None),
-        "jax": jax,
-        "json": json,
-        "np": np,
+        **{"jax": jax, "json": json, "np": np},
     }
     exec(code[code.index("def remainder") :], names)  # the compiler's output; the header before it sets global options
     names["remainder"] = lambda x, y: x - jnp.rint(x / y) * y
@@ -372,8 +369,7 @@ class _NativeProgram:
         self.call("classInit", synth.sample_rate)
         self.call("instanceConstants", state, synth.sample_rate)
         self.call("instanceClear", state)
-        settings = [*zip(self.sliders, values, strict=True), *((switch, 1.0) for switch in self.switches)]
-        for item, value in settings:
+        for item, value in [*zip(self.sliders, values, strict=True), *((switch, 1.0) for switch in self.switches)]:
             number.from_buffer(memory, item["index"]).value = float(value)
         audio = np.zeros(synth.num_samples, number)
         channels = ctypes.cast((ctypes.c_void_p * 1)(audio.ctypes.data), ctypes.c_void_p)
@@ -381,9 +377,7 @@ class _NativeProgram:
         return audio
 
 
-@lru_cache(maxsize=64)
-def _compile_native(synth: FaustSynth) -> _NativeProgram:
-    return _NativeProgram(synth)
+_compile_native = lru_cache(maxsize=64)(_NativeProgram)
 
 
 # ------------------------------------------------------------------------------------------------- WebAssembly
