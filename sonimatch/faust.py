@@ -272,7 +272,7 @@ class _JaxProgram(NamedTuple):
 
         def step(carry: dict[str, Any], _: None) -> tuple[dict[str, Any], jax.Array]:
             after, sample = tick(state | carry)
-            return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), {k: after[k] for k in carry}, carry), sample
+            return jax.tree.map(lambda a, old: jnp.asarray(a, old.dtype), {k: after[k] for k in carry}, carry), sample
 
         at_once = _UNROLL if len(jax.tree.leaves(start)) > _FEW_STATES else 1
         return jax.lax.scan(step, start, None, length=num_samples, unroll=at_once)[1]
