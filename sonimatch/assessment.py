@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from sonimatch.match import match
 from sonimatch.search import RandomSearch, RMSProp
@@ -110,7 +111,7 @@ def assess(
     target, names = jnp.asarray(target), synth.space.names
     silence = loss.distance(loss.feature(target), loss.feature(jnp.zeros_like(target)))
 
-    def still(path: np.ndarray) -> tuple[str, ...]:
+    def still(path: jax.Array) -> tuple[str, ...]:
         rests = (path == path[..., :1, :]).reshape(-1, len(names)).all(axis=0)
         return tuple(name for name, rest in zip(names, rests, strict=True) if rest)
 
@@ -145,6 +146,6 @@ def without_gradient(synth: Synth, among: Sequence[str] | None = None, points: i
     return tuple(names[column] for column in flat if moves(column))
 
 
-def _lowest(values: np.ndarray) -> int:
+def _lowest(values: ArrayLike) -> int:
     """The index of the lowest finite value; the first where none is finite."""
     return int(np.where(np.isfinite(values), values, np.inf).argmin())

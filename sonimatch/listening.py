@@ -201,12 +201,12 @@ def analyse(ratings: Sequence[Ratings], key: Key) -> Analysis:
     """
     if not ratings:
         raise ListeningError("there are no ratings")
-    for number, one in enumerate(ratings):
+    for before, one in enumerate(ratings):
         if one.test != key.test:
             raise ListeningError(f"{one.rater} rated the test {one.test}; the key is of {key.test}")
         if unknown := set(one.scores) - set(key.items):
             raise ListeningError(f"{one.rater} scored {min(unknown)}, which the key does not know")
-        for other in ratings[:number]:
+        for other in ratings[:before]:
             if one.rater == other.rater:
                 raise ListeningError(f"there are two files of the rater {one.rater!r}")
             if one.rater.casefold() == other.rater.casefold():

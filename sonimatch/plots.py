@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import matplotlib.figure
@@ -268,7 +268,7 @@ def match_figure(
     parameters, values = np.asarray(parameters), np.asarray(values, float)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(2.6 * max(4, 1 + len(names)), 5.0), layout="constrained")
-        upper, lower = figure.subfigures(2, 1)
+        upper, lower = cast(Any, figure.subfigures(2, 1))
         above, below = upper.subplots(1, 4), lower.subplots(1, 1 + len(names))
     frame = max(1, sample_rate // 100)
     for panel, title, sound in zip(above, ("target", "match"), (target, audio), strict=False):
@@ -318,8 +318,7 @@ def violins_figure(
         values = np.concatenate([np.asarray(x, float) for x in losses.values()])
         room = 0.15 * (np.ptp(values) or abs(values[0]) or 1.0)
         low, high = values.min() - room, values.max() + 2 * room
-        for place, loss in enumerate(losses if rivals else (), 1):
-            rival = rivals[synth][loss]
+        for place, rival in enumerate((rivals[synth][loss] for loss in losses) if rivals else (), 1):
             point = place + 0.36, np.clip(rival, low, high)
             marker = "v" if rival < low else "^" if rival > high else "D"
             panel.plot(*point, marker, clip_on=False, zorder=5, **gray)

@@ -71,8 +71,9 @@ def run(args: argparse.Namespace) -> None:
     search, space = RMSProp(bounded=args.bounded), synth.space
     start_key, key = jax.random.split(jax.random.key(args.seed))
     init = space.sample(start_key, args.starts)
-    found = jax.device_get(match(synth, loss, jax.numpy.asarray(target), search, args.steps, init=init, key=key))
-    worth = assess(synth, loss, target, found, search, key=jax.random.fold_in(key, 1))
+    aim = jax.numpy.asarray(target)
+    found = jax.device_get(match(synth, loss, aim, search, args.steps, init=init, key=key))
+    worth = assess(synth, loss, aim, found, search, key=jax.random.fold_in(key, 1))
     theta, path = worth.kept.theta_best, worth.kept.trajectory
     sound = np.asarray(synth(theta))
     finite = bool(np.isfinite(worth.kept.value_best) and np.isfinite(sound).all())
