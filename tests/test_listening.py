@@ -267,7 +267,7 @@ def test_a_bar_in_a_name_does_not_break_the_table(tmp_path, capsys, small):
     rows = [line for line in capsys.readouterr().out.splitlines() if "Spearman" in line]
     assert rows
     for row in rows:
-        assert len(re.split(r"(?<!\\)\|", row)) == len(re.split(r"(?<!\\)\|", rows[0])) == 9
+        assert len(re.split(r"(?<!\\)\|", row)) == len(re.split(r"(?<!\\)\|", rows[0])) == 10
         assert r"A\|x, B\|x" in row
 
 
