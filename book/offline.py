@@ -21,6 +21,7 @@ SCRIPT = re.compile(rf"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|{'|'.join(map(r
 HIDDEN = re.compile(r'<button class="pst-navbar-icon sidebar-toggle.*?</button>', re.DOTALL)
 PICTURE = re.compile(r'<img (?=[^>]*\bsrc="[^"]*_images/(?P<hash>\w{64})\.png")[^>]*>')
 STYLE = re.compile(r'\s*<link (?=[^>]*rel="stylesheet")(?![^>]*media=)[^>]*href="([^"?:]+\.css)[^>]*>')
+CITATIONS = '<div role="list" class="citation-list">', '<div class="citation-list">'  # its children are no list items
 
 
 def leave_out(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -69,7 +70,7 @@ def quicken(app: Any, exception: Exception | None) -> None:
             link = f'\n    <link rel="stylesheet" href="{os.path.relpath(whole, page.parent)}" />'
             first, *others = STYLE.split(head)[::2]
             head = "".join((first, link, *others))
-        body = PICTURE.sub(twins, HIDDEN.sub("", body))
+        body = PICTURE.sub(twins, HIDDEN.sub("", body)).replace(*CITATIONS)
         page.write_text(SCRIPT.sub("<script defer ", head) + end + body, encoding="utf-8")
 
 

@@ -146,7 +146,7 @@ def test_a_dark_page_gets_a_twin_of_a_figure(tmp_path, monkeypatch):
 def test_a_folded_cell_with_nothing_beneath_says_what_it_is(tmp_path):
     check = runpy.run_path(str(Path(__file__).parents[1] / "book" / "check.py"))["check_notebook"]
     cell = {"cell_type": "code", "execution_count": 1, "source": "x = 1", "outputs": []}
-    shown = {"output_type": "execute_result", "data": {}}
+    shown = dict(output_type="execute_result", data={})
     cells = [
         cell | {"metadata": {"tags": ["hide-input"]}},
         cell | {"metadata": {"tags": ["hide-input"]}, "outputs": [shown]},
