@@ -78,6 +78,8 @@ def finger():
             for k in range(1, steps + 1):
                 tell("touchMove", *(a + (b - a) * k / steps for a, b in zip(begin, end, strict=True)))
                 page.wait_for_timeout(16)
+            page.wait_for_timeout(200)
+            tell("touchMove", *end)  # it rests before it leaves, so that the page does not go on
             tell("touchEnd")
             page.wait_for_timeout(100)
 

@@ -153,7 +153,7 @@ def test_the_raw_curves_are_there_and_a_drag_is_quick(page, scrubber, record_pro
             times.append(shown(there)["paint"])
     record_property("paint_ms", times)
     print(f"a drag repaints in {np.median(times):.2f} ms, at most {max(times):.2f} ms")
-    assert there.get_by_role("row").filter(has_text="L1_Spec").inner_text().endswith("→ target")
+    assert there.get_by_role("row").filter(has_text="L1_Spec").inner_text().endswith("← target")
 
 
 def test_a_slope_that_is_rounding_leads_nowhere(page):

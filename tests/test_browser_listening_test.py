@@ -259,7 +259,7 @@ def test_a_pair_that_does_not_play_takes_no_score_and_is_marked(browser, built, 
     there.wait_for_function(f"{ELEMENT} && {ELEMENT}.dataset.at === '0'")
     there.keyboard.press(" ")
     message = there.locator(".sonimatch-numbers", has_text="This pair cannot be scored")
-    message.wait_for(timeout=20_000)
+    message.wait_for(timeout=60_000)
     assert f"{order[0]}-{which}.flac" in message.inner_text()
     there.wait_for_function("sonimatch.sound.playing === null", timeout=20_000)
     for _ in range(2):

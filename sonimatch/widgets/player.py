@@ -47,6 +47,7 @@ class Players:
         if folder is None:
             return str(Audio(sound, rate=self.sample_rate, normalize=False)._repr_html_())
         name = sha256(sound.tobytes() + str(self.sample_rate).encode()).hexdigest()[:16] + ".flac"
+        Path(folder).mkdir(parents=True, exist_ok=True)
         audio.write(Path(folder) / name, sound, self.sample_rate)
         source = f"../_static/sounds/{name}"
         return f'<audio controls preload="none" src="{source}" aria-label="{label}"></audio>'
