@@ -37,9 +37,10 @@ STARTUP := $(IPYTHONDIR)/profile_default/startup
 export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/$(BUILD)/jax-cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.5
 
-# Where the shell names certificates, as behind a company's proxy, uv takes those too, as pip does.
+# Behind a company's proxy the certificates are those that the shell names or the system keeps: uv takes them, as pip does.
+SYSTEM_CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem)
 NAMED_CERTIFICATES := $(or $(SSL_CERT_FILE),$(PIP_CERT),$(REQUESTS_CA_BUNDLE),$(CURL_CA_BUNDLE))
-ifneq (,$(NAMED_CERTIFICATES)$(SSL_CERT_DIR))
+ifneq (,$(NAMED_CERTIFICATES)$(SSL_CERT_DIR)$(SYSTEM_CERTIFICATES))
 export UV_SYSTEM_CERTS ?= true
 endif
 ifneq (,$(NAMED_CERTIFICATES))

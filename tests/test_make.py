@@ -15,6 +15,7 @@ CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "REQUESTS_CA_BUNDLE
 
 
 def made(*words: str, **settings: str) -> str:
+    """What make prints where the shell names no certificates."""
     bare = {name: value for name, value in os.environ.items() if name not in (*CERTIFICATES, "MAKEFLAGS", "MAKELEVEL")}
     done = subprocess.run(["make", *words], cwd=ROOT, env=bare | settings, capture_output=True, text=True, check=True)
     return done.stdout
@@ -23,7 +24,8 @@ def made(*words: str, **settings: str) -> str:
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        ({}, " "),
+        ({"SYSTEM_CERTIFICATES": ""}, " "),
+        ({"SYSTEM_CERTIFICATES": "store.crt"}, "true "),
         ({"PIP_CERT": "corp.pem"}, "true corp.pem"),
         ({"REQUESTS_CA_BUNDLE": "corp.pem"}, "true corp.pem"),
         ({"SSL_CERT_DIR": "certs"}, "true "),
@@ -31,8 +33,9 @@ def made(*words: str, **settings: str) -> str:
         ({"SSL_CERT_FILE": "own.pem", "UV_SYSTEM_CERTS": "false"}, "false own.pem"),
     ],
 )
-def test_uv_takes_the_certificates_that_the_shell_names(named, told):
-    shown = made("-s", "--eval", "shown: ; @echo $$UV_SYSTEM_CERTS $$SSL_CERT_FILE", "shown", **named)
+def test_uv_takes_the_certificates_that_the_shell_names_or_the_system_keeps(named, told):
+    store = f"SYSTEM_CERTIFICATES={named.pop('SYSTEM_CERTIFICATES', '')}"
+    shown = made("-s", "--eval", "shown: ; @echo $$UV_SYSTEM_CERTS $$SSL_CERT_FILE", "shown", store, **named)
     assert shown.strip() == told.strip()
 
 
