@@ -200,6 +200,21 @@ def test_what_has_no_gradient_is_told_and_no_success(tmp_path, capsys, target):
     assert record["start_kept"] is None
 
 
+def test_a_constant_offset_spoils_no_match(tmp_path, capsys):
+    """Noise filtered at 500 and 60 Hz is found within 2 % with 0.1 added to it, which is a third of its peak."""
+    tone, offset = tmp_path / "tone.wav", tmp_path / "offset.wav"
+    assert main(["render", "bp_noise", "lp_cut=500", "hp_cut=60", "-o", str(tone)]) == 0
+    sound, rate = soundfile.read(tone)
+    soundfile.write(offset, sound + 0.1, rate, subtype="FLOAT")
+    words = ["--synth", "bp_noise", "--loss", "SIMSE_Spec", "--steps", "60", "-o", str(tmp_path)]
+    assert main(["match", str(offset), *words]) == 0
+    record = strict(tmp_path / "match.json")
+    assert "removed a constant offset of 0.1" in capsys.readouterr().out
+    assert record["ok"] is True
+    assert record["parameters"]["lp_cut"]["value"] == pytest.approx(500, rel=0.02)
+    assert record["parameters"]["hp_cut"]["value"] == pytest.approx(60, rel=0.02)
+
+
 def test_match_takes_a_stretch_of_the_recording(tmp_path, capsys, tone, fails):
     long = tmp_path / "long.wav"
     sound = np.sin(2 * np.pi * np.cumsum(np.repeat([0, 200, 600], 2 * RATE)) / RATE)

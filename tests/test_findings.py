@@ -72,7 +72,9 @@ def test_the_rules_can_be_broken():
 # ------------------------------------------------------------------------------------------- what it means here
 
 
-@pytest.mark.parametrize("search", [RMSProp(), Adam(), RMSProp(clip_norm=0.01)], ids=str)
+@pytest.mark.parametrize(
+    "search", [RMSProp(), Adam(), RMSProp(clip_norm=0.01), RMSProp(clip_norm=None), Adam(clip_norm=None)], ids=str
+)
 def test_a_huge_gradient_is_clipped_not_lost(search):
     """findings/optax_clip.sh: the first move is the same for slopes of 1e2 and of 1e30, whose square overflows."""
 

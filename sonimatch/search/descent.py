@@ -17,10 +17,10 @@ from sonimatch.types import Objective, Trajectory
 class Descent:
     """Steps against the gradient, one evaluation each, in the coordinates of the published method.
 
-    These are `nu = 2 theta - 1` in `[-1, 1]`. The gradient `g` is scaled to `||g||_2 <= clip_norm` (None: not scaled)
-    and handed to the `rule` of the subclass. With `bounded` each step ends inside `[-1, 1]`; without, as published, a
-    parameter may leave the range, where the synthesizer's gradient is zero, and not return.
-    A non-finite value or gradient counts as zero.
+    These are `nu = 2 theta - 1` in `[-1, 1]`. The gradient `g` is scaled to `||g||_2 <= clip_norm` (None: not scaled,
+    but each component is kept within 1e18, whose square float32 holds) and handed to the `rule` of the subclass.
+    With `bounded` each step ends inside `[-1, 1]`; without, as published, a parameter may leave the range, where the
+    synthesizer's gradient is zero, and not return. A non-finite value or gradient counts as zero.
     """
 
     learning_rate: float
@@ -47,7 +47,7 @@ class Descent:
 
     @property
     def _update(self) -> optax.GradientTransformation:
-        clip = optax.identity() if self.clip_norm is None else optax.stateless(self._clip)
+        clip = optax.clip(1e18) if self.clip_norm is None else optax.stateless(self._clip)
         return optax.chain(clip, self.rule)
 
     def _clip(self, gradient: Any, _: Any) -> Any:
