@@ -184,9 +184,14 @@ lab: $(ENV)  ## open the notebooks in JupyterLab
 
 # ---------------------------------------------------------------- checks
 
+PYTEST  = $(BIN)/python -m pytest $(if $(MOVED),-p book.moved) $(PYTEST_ARGS)
+BROWSER = $(wildcard tests/test_browser_*.py)
+
+# Side by side, but in a browser one by one: there what counts is how soon a page answers.
 unit: $(ENV)  ## run the unit tests
 	@mkdir -p $(BUILD)
-	@$(BIN)/python -m pytest --junitxml=$(BUILD)/unit.xml $(if $(MOVED),-p book.moved) $(PYTEST_ARGS)
+	@$(PYTEST) --junitxml=$(BUILD)/unit.xml -n $(JOBS) --dist loadfile $(BROWSER:%=--ignore=%)
+	@$(PYTEST) --junitxml=$(BUILD)/browser.xml $(BROWSER)
 
 pages: zip  ## open every page of the packed book in a browser and move what moves
 	@$(BIN)/python -m pytest --junitxml=$(BUILD)/pages.xml tests/pages.py
@@ -198,7 +203,7 @@ test: $(ENV)  ## run the unit tests, every notebook, and every page of the book 
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory pages
 	@echo "All $(words $(NAMES)) notebooks ran, and the book was built."
-	@$(BIN)/python book/check.py tests $(BUILD)/unit.xml $(BUILD)/pages.xml
+	@$(BIN)/python book/check.py tests $(BUILD)/unit.xml $(BUILD)/browser.xml $(BUILD)/pages.xml
 
 # What holds only with one processor's last bits breaks here: other vector units round differently, and searches that
 # start a millionth of the range away end elsewhere where they are chaotic.  Each way has a folder and a cache of its own.

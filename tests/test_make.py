@@ -53,8 +53,8 @@ def test_the_last_line_counts_what_was_skipped_for_want_of_a_browser(tmp_path, s
 def test_the_last_line_of_the_tests_is_that_count():
     lines = made("-n", "test").strip().splitlines()
     assert "check.py tests" in lines[-1]
-    for folder in ("unit", "pages"):
-        assert f"build/{folder}.xml" in lines[-1]
+    for part in ("unit", "browser", "pages"):
+        assert f"build/{part}.xml" in lines[-1]
 
 
 @pytest.mark.parametrize(("way", "flag"), [("SSE4_2", "=SSE4_2"), ("AVX2", "=AVX2"), ("default", ""), ("moved", "")])
