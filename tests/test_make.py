@@ -12,11 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "UV_SYSTEM_CERTS")
+CALLERS = ("MAKEFLAGS", "MAKELEVEL", "BUILD", "MOVED", "XLA_FLAGS")  # of the make that runs these tests
 
 
 def made(*words: str, **settings: str) -> str:
     """What make prints where the shell names no certificates."""
-    bare = {name: value for name, value in os.environ.items() if name not in (*CERTIFICATES, "MAKEFLAGS", "MAKELEVEL")}
+    bare = {name: value for name, value in os.environ.items() if name not in (*CERTIFICATES, *CALLERS)}
     done = subprocess.run(["make", *words], cwd=ROOT, env=bare | settings, capture_output=True, text=True, check=True)
     return done.stdout
 
