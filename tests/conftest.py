@@ -62,14 +62,20 @@ def visit(browser):
 
 
 @pytest.fixture
-def finger():
-    """`finger(page)` is a hand that swipes from one place of it to another, in CSS pixels, as a touch screen tells."""
+def finger(record_property):
+    """`finger(page)` is a hand that swipes from one place of it to another, in CSS pixels, as a touch screen tells.
+
+    The report of the tests gets the length of each swipe, to the right and down, and how far the page scrolled.
+    """
+    swipes: list[dict[str, float]] = []
 
     def on(page):
         screen = page.context.new_cdp_session(page)
         page.evaluate("document.body.style.paddingBottom = '3000px'")  # something to scroll
 
         def swipe(begin, end, steps: int = 12):
+            stood = page.evaluate("scrollY")
+
             def tell(kind, *place):
                 points = [{"x": place[0], "y": place[1]}] if place else []
                 screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
@@ -82,10 +88,13 @@ def finger():
             tell("touchMove", *end)  # it rests before it leaves, so that the page does not go on
             tell("touchEnd")
             page.wait_for_timeout(100)
+            right, down = (round(b - a) for a, b in zip(begin, end, strict=True))
+            swipes.append({"right_px": right, "down_px": down, "scrolled_px": page.evaluate("scrollY") - stood})
 
         return swipe
 
-    return on
+    yield on
+    record_property("swipes", swipes)
 
 
 @pytest.fixture
