@@ -98,6 +98,7 @@ def test_render_knows_the_names(tmp_path):
     assert soundfile.read(tmp_path / "noise.wav")[0].shape == (RATE,)
 
 
+@pytest.mark.told_start
 def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, target):
     words = ["match", target, "--synth", tone, "--loss", "L1_Spec", "--steps", "3", "--starts", "2", "--seed", "5"]
     assert main([*words, "-o", str(tmp_path / "out" / "deep")]) == 0

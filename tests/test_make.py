@@ -62,7 +62,7 @@ def test_the_last_line_of_the_tests_is_that_count():
 def test_each_way_of_rounding_has_a_folder_of_its_own(way, flag):
     lines = made("-n", f"robust-{way}", "UV=true", "ENV=").splitlines()
     (call,) = (line for line in lines if line.startswith("XLA_FLAGS="))
-    assert f"XLA_FLAGS=\"{'--xla_cpu_max_isa' if flag else ''}{flag}\"" in call
+    assert f'XLA_FLAGS="{"--xla_cpu_max_isa" if flag else ""}{flag}"' in call
     assert f"BUILD=build/robust/{way} MOVED={'1' if way == 'moved' else ''} unit notebooks" in call
 
 

@@ -60,6 +60,7 @@ def numpy_rmsprop(theta, steps, learning_rate=0.045, clip_norm=1.0, decay=0.9, e
     return [np.array(series) for series in zip(*path, strict=True)]
 
 
+@pytest.mark.told_start
 @pytest.mark.parametrize("clip_norm", [1.0, 0.01])
 @pytest.mark.parametrize("steps", [0, 1, 37, 90])
 def test_match_follows_the_published_method(steps, clip_norm):
@@ -135,6 +136,7 @@ def test_unbounded_leaves_the_range_and_bounded_does_not():
     assert bounded.trajectory.theta.min() >= 0.0
 
 
+@pytest.mark.told_start
 def test_a_trial_that_breaks_is_flagged_and_poisons_nobody():
     """Where the sound is NaN the search stays, the best finite point is kept, and the neighbour does not notice."""
     synth = Ramp(broken_above=0.5)
@@ -202,6 +204,7 @@ def test_wrong_problems_are_refused():
         match(Ramp(), Square(), TARGET, steps=-1)
 
 
+@pytest.mark.told_start
 def test_starts_may_be_lists_and_targets_whole_numbers():
     target = np.round(100 * np.asarray(TARGET)).astype(np.int16)
     found = match(Ramp(), Square(), target, steps=1, init=[0.25, 0.75])

@@ -82,6 +82,7 @@ def test_the_descent_is_that_of_optax(settings):
         np.testing.assert_allclose(path, in_optax(own, own.landscapes[name]), atol=1e-4, err_msg=name)
 
 
+@pytest.mark.told_start
 @pytest.mark.parametrize("search", [RMSProp(), GradientDescent(learning_rate=0.1), RMSProp(clip_norm=0.01)], ids=repr)
 def test_the_descent_is_that_of_the_searches(search):
     own = element(rule=search.name, learning_rate=search.learning_rate, clip_norm=search.clip_norm)

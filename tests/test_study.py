@@ -146,6 +146,7 @@ def test_the_shapes_and_what_they_mean(finished):
     assert finished.space("tone") == TONE.space
 
 
+@pytest.mark.told_start
 def test_a_trial_is_a_match(finished):
     trials = finished.trials["tone", "short"]
     problem = TINY.draw(TONE, SHORT, [3])
@@ -619,6 +620,7 @@ def test_the_summary_counts():
 # ------------------------------------------------------------------------------------------------- searches
 
 
+@pytest.mark.told_start
 def test_random_search_is_its_draws():
     def objective(theta):
         return jnp.sum((theta - 0.3) ** 2)
