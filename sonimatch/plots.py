@@ -18,7 +18,9 @@ import matplotlib as mpl
 import matplotlib.figure
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection, QuadMesh
 from matplotlib.colors import to_rgba_array
+from matplotlib.contour import ContourSet
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -41,6 +43,11 @@ _STYLE: Any = {
 }
 
 
+def _covers(collection: Collection) -> bool:
+    """Whether it is a map in colours, which hides the ground, and not lines or dots on it."""
+    return isinstance(collection, QuadMesh) or (isinstance(collection, ContourSet) and collection.filled)
+
+
 class Figure(matplotlib.figure.Figure):
     """A matplotlib figure that a notebook shows as it is, without pyplot.
 
@@ -59,10 +66,13 @@ class Figure(matplotlib.figure.Figure):
     @contextmanager
     def dark(self) -> Iterator[None]:
         """For a while black is light and white is dark, and the greys between; colours stay, and what lies on a map."""
-        maps = [a for a in self.axes if a.images or any(each.get_array() is not None for each in a.collections)]
+        maps = [a for a in self.axes if a.images or any(_covers(each) for each in a.collections)]
         kept = {each for axes in maps for part in (axes.lines, axes.collections, axes.texts) for each in part}
         undo = []
+        # Figures and axes paint their ground by their patch, which is found as well: once is enough.
         for artist in {*self.findobj()} - kept:
+            if isinstance(artist, matplotlib.figure.FigureBase | Axes):
+                continue
             for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
                 if not (hasattr(artist, f"get_{part}") and hasattr(artist, f"set_{part}")):
                     continue

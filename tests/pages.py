@@ -206,7 +206,8 @@ if "SHOTS" in os.environ:
         path = Path(os.environ["SHOTS"]) / f"{Path(name).stem}-{width}-{'dark' if dark else 'light'}.png"
         page.evaluate("""Promise.all([...document.images].filter(each => each.checkVisibility())
             .map(each => { each.loading = 'eager'; return each.decode(); }))""")
-        page.screenshot(path=path, full_page=True)
+        page.wait_for_load_state("load")
+        page.screenshot(path=path, full_page=True, animations="disabled")
 
 
 def test_a_reader_without_scripts_sees_a_picture_and_a_sentence(browser, book):
