@@ -4,7 +4,8 @@
 # Guess: a program that the compiler refuses raises an exception, whatever it refuses it for.
 # Seen: an unknown name does, a division by the constant 0 and a default outside its range do not: `boxToSource`
 #   returns the compiler's error text where the program would stand.
-# For us: what begins with the compiler's word for an error is an error.
+# For us: a text that begins with the compiler's word for an error is an error.
+# Test: tests/test_faust.py::test_a_program_that_is_no_synthesizer_gets_a_clear_error
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"

@@ -164,7 +164,10 @@ def _generate(synth: FaustSynth, language: str) -> Any:
             raise FaustError(
                 f"{name}: a synthesizer has no input and one output; this program has {box.inputs} and {box.outputs}"
             )
-        return faust_box.boxToSource(box, language, "Dsp", [f"-{synth.precision}"])
+        text = faust_box.boxToSource(box, language, "Dsp", [f"-{synth.precision}"])
+        if "ERROR" in (head := str(text[:200])):  # some errors are returned as if they were the program
+            raise FaustError(f"{name}: Faust says: {' '.join(head.split())}")
+        return text
 
 
 @contextmanager

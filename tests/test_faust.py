@@ -275,10 +275,12 @@ def test_scale_and_unit_are_read_from_the_label():
         (f"process = _ * {GAIN};", "one output; this program has 1 and 1"),
         ("process = nonsense;", "mine.dsp:2 : ERROR : undefined symbol : nonsense"),
         ("process = (1;", "syntax error"),
+        (f"process = {GAIN} / 0.0;", "division by 0"),
+        ('process = hslider("f", 5000, 50, 2000, 1);', r"init = 5000 outside of \[50 2000\]"),
         ('import("nowhere.lib"); process = 1;', "unable to open file nowhere.lib"),
         (f"process = {GAIN} * soundfile(\"s [url:{{'a.wav'}}]\", 1) : !, !, _;", "soundfile"),
     ],
-    ids=["no-slider", "two-outputs", "an-input", "undefined", "syntax", "library", "soundfile"],
+    ids=["no-slider", "two-outputs", "an-input", "undefined", "syntax", "division", "default", "library", "soundfile"],
 )
 def test_a_program_that_is_no_synthesizer_gets_a_clear_error(text, words):
     with pytest.raises(FaustError, match=words) as caught:
