@@ -891,6 +891,23 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(tmp_path):
     assert (tmp_path / "out" / "paper-2x2-sinesaw_am-L1_Spec.parts" / "experiment.json").is_file()
 
 
+def test_ctrl_c_waits_while_workers_are_started():
+    other, started = threading.Event(), []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    threading.Thread(target=other.wait).start()  # as JAX's: it takes the signal that the main thread blocks
+    try:
+        with pytest.raises(KeyboardInterrupt), running._deaf():  # noqa: PT012 (raised where the block ends)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+            started.append("worker")
+        with pytest.raises(KeyboardInterrupt):  # and afterwards it is heard as before
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        other.set()
+        signal.signal(signal.SIGINT, before)
+    assert started
+
+
 def test_an_archive_of_something_else_is_told(tmp_path):
     for arrays in ({"weights": np.zeros(3), "bias": np.zeros(1)}, {"arr_0": np.array([{}], object)}):
         np.savez(tmp_path / "foreign.npz", **arrays)

@@ -255,15 +255,21 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes started here do not hear Ctrl-C, which is for this one."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Processes started here do not hear Ctrl-C, which is for this one, and none is left half started: it waits."""
+    held: list[int] = []
+    mask = None if sys.platform == "win32" else signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    heed = signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+    if heed is not None:  # a thread of JAX may take the signal, and Python then stops the main thread, mask or not
+        signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if heed is not None:
+            signal.signal(signal.SIGINT, heed)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _start_worker(parent: int) -> None:
