@@ -252,7 +252,7 @@ def test_an_address_leads_to_a_spot(visit, book):
     page.wait_for_timeout(500)
     assert "lp_cut 500 Hz, hp_cut 20 Hz" in numbers.inner_text(), "a heading moves nothing"
     page.evaluate("location.hash = 'bp_noise=900,30&scrub-s_noise_am-rate=7,10,0'")
-    page.wait_for_function("document.body.innerText.includes('lp_cut 900 Hz, hp_cut 30 Hz')")
+    page.wait_for_function("document.body?.innerText.includes('lp_cut 900 Hz, hp_cut 30 Hz')")
     found = re.search(r"rate\n([\d.]+) Hz", loaded(page).locator("[data-element=LandscapeScrubber]").inner_text())
     assert found
     assert abs(float(found[1]) - 7) < 0.1, "the nearest computed point"
