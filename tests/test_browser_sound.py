@@ -90,7 +90,7 @@ def test_the_sound_follows_the_hand(page, report, synth):
     frames = drag(there, synth.space.names[0])
     starts, fades, inputs = there.evaluate("[window.starts, window.fades, window.inputs]")
     rate = (len(starts) - 1) / (starts[-1]["at"] - starts[0]["at"]) * 1000
-    assert rate >= min(10, frames / 5), "ten times a second, where the machine draws fifty"
+    assert rate >= min(10, frames / 4), "ten times a second, where the machine draws forty"
     turns = [each["when"] - each["offset"] - starts[0]["when"] for each in starts]
     np.testing.assert_allclose(turns, np.round(turns), atol=1e-4, err_msg="each goes on where the loop of a second is")
     assert 0 < max(fades) <= 30 + 1e-6
