@@ -185,16 +185,16 @@ lab: $(ENV)  ## open the notebooks in JupyterLab
 # ---------------------------------------------------------------- checks
 
 PYTEST  = $(BIN)/python -m pytest $(if $(MOVED),-p book.moved) $(PYTEST_ARGS)
-BROWSER = $(wildcard tests/test_browser_*.py)
+ALONE   = tests/test_browser_jupyterlab.py tests/test_browser_sound.py
 
-# Side by side, but in a browser one by one: there what counts is how soon a page answers.
+# Side by side, but for those that count how often a sound follows the hand, or wait for a server: one by one.
 # A choice of tests, PYTEST_ARGS="-k clip", may choose none of either kind: pytest's status 5.
 SOME    = $(if $(PYTEST_ARGS),|| [ $$? = 5 ])
 
 unit: $(ENV)  ## run the unit tests
 	@mkdir -p $(BUILD)
-	@$(PYTEST) --junitxml=$(BUILD)/unit.xml -n $(JOBS) --dist loadfile $(BROWSER:%=--ignore=%) $(SOME)
-	@$(PYTEST) --junitxml=$(BUILD)/browser.xml $(BROWSER) $(SOME)
+	@$(PYTEST) --junitxml=$(BUILD)/unit.xml -n $(JOBS) --dist loadfile $(ALONE:%=--ignore=%) $(SOME)
+	@$(PYTEST) --junitxml=$(BUILD)/browser.xml $(ALONE) $(SOME)
 
 pages: zip  ## open every page of the packed book in a browser and move what moves
 	@$(BIN)/python -m pytest --junitxml=$(BUILD)/legible.xml -n $(JOBS) -k legible tests/pages.py

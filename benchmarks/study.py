@@ -16,6 +16,7 @@ import resource
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 TRIALS, STEPS = 4800, 200
 
@@ -28,19 +29,29 @@ def published_objective(synth, loss):
     from kymatio.scattering1d.frontend.jax_frontend import ScatteringJax1D
     from ott.geometry.costs import SoftDTW
 
-    from sonimatch import faust
+    from sonimatch.faust.compiler import generate
 
-    code = faust._generate(synth, "jax")
-    names = vars(faust) | {"jnp": jnp, "dataclasses": __import__("dataclasses"), "nn": None}
-    names["nn"] = type("nn", (), {"Module": faust._Module, "compact": staticmethod(lambda method: method)})
-    names["dataclasses"] = type("dataclasses", (), {"field": staticmethod(lambda **_: None)})
+    class Module:  # what the generated class inherits from: it takes slider values as they are
+        def __init__(self, sample_rate):
+            self.sample_rate = sample_rate
+
+        def add_slider(self, *_): ...
+
+    code = generate(synth.name, synth.source, "jax", synth.precision)
+    names = {"jax": jax, "jnp": jnp, "np": np, "json": json}
+    names["nn"] = SimpleNamespace(Module=Module, compact=lambda method: method)
+    names["dataclasses"] = SimpleNamespace(field=lambda **_: None)
     exec(code[code.index("def remainder") :], names)
-    dsp, program, n = names["Dsp"](synth.sample_rate), faust._compile_jax(synth), synth.num_samples
+    dsp, n = names["Dsp"](synth.sample_rate), synth.num_samples
+    sliders, items = [], list(dsp.getJSON()["ui"])
+    while items:
+        items[:0] = (item := items.pop(0)).get("items", [])
+        sliders += [item["varname"]] if item["type"] in ("hslider", "vslider", "nentry") else []
 
     def render(nu):
         state = dsp.initialize(None, n)
         dsp.build_interface(state, None, n)
-        state |= dict(zip(program.sliders, synth.space.to_physical((nu + 1) / 2), strict=True))
+        state |= dict(zip(sliders, synth.space.to_physical((nu + 1) / 2), strict=True))
         state = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.int32 if isinstance(leaf, int) else None), state)
 
         def tick(carry, x):

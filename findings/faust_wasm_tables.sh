@@ -5,7 +5,8 @@
 #   called with the rate.
 # Seen: the module fills it before it stores the rate: the first `init` computes with a rate that is not there, and
 #   only the second one is right.
-# For us: such a table has to wait for a player that starts its module twice; no synthesizer of the catalogue has one.
+# For us: whoever runs such a module calls `instanceConstants`, which stores the rate, before `init`.
+# Test: tests/test_faust_language.py::test_the_three_engines_agree
 set -euo pipefail
 here=$(mktemp -d); trap 'rm -rf "$here"' EXIT
 python3 -m venv "$here"

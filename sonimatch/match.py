@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from sonimatch.search import RMSProp
+from sonimatch.search.descent import Descent
 from sonimatch.types import Loss, Match, Problem, Search, Synth, Trajectory
 
 _BLOCKS = 20  # how often the progress bar moves
@@ -36,9 +37,12 @@ def match(
     A bar shows the progress of anything over two seconds.
 
     Raises ValueError when the target does not fit the synth, when the sample rates of loss and synth differ, when a
-    shape is wrong, or when a start lies outside the unit cube, where nothing would move it.
+    shape is wrong, when a start lies outside the unit cube, where nothing would move it, or when the
+    search needs gradients and a parameter is quantised.
     Shown in notebooks/one_match.md.
     """
+    if not len(synth.space):
+        raise ValueError(f"{synth.name} has no parameter to match")
     target = jnp.asarray(target)
     target = target.astype(jnp.result_type(target, jnp.float32))
     if target.shape != (synth.num_samples,):
@@ -68,6 +72,12 @@ def match_all(
         raise ValueError(f"{loss.name} works at {loss.sample_rate} Hz but {synth.name} at {synth.sample_rate} Hz")
     if problems.theta_init.ndim != 2 or problems.theta_init.shape[1] != len(synth.space):
         raise ValueError(f"starts must have shape (n, {len(synth.space)}), not {problems.theta_init.shape}")
+    grid = [name for name, quantised in zip(synth.space.names, synth.space.quantised, strict=True) if quantised]
+    if grid and isinstance(search, Descent):
+        raise ValueError(
+            f"{search.name} follows gradients, and {', '.join(grid)} of {synth.name} has none: it has only the "
+            "settings of its slider; use a search without gradients, as RandomSearch"
+        )
     if steps < 0:
         raise ValueError(f"steps must be 0 or more, not {steps}")
     length = -(-(steps + 1) // _BLOCKS) if progress else steps + 1

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import matplotlib as mpl
 import matplotlib.figure
+import matplotlib.text
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection, QuadMesh
@@ -43,6 +44,16 @@ _STYLE: Any = {
 }
 
 
+def _legible(color: np.ndarray) -> np.ndarray:
+    """A colour for letters on the dark ground: lighter, until its contrast is 4.5 (WCAG 2.2, relative luminance)."""
+
+    def luminance(rgb: np.ndarray) -> float:
+        return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+    lighter = (color + share * (_INK - color) for share in np.linspace(0, 1, 21))
+    return next(each for each in lighter if luminance(each) + 0.05 >= 4.5 * (luminance(_GROUND) + 0.05))
+
+
 def _covers(collection: Collection) -> bool:
     """Whether it is a map in colours, which hides the ground, and not lines or dots on it."""
     return isinstance(collection, QuadMesh) or (isinstance(collection, ContourSet) and collection.filled)
@@ -65,7 +76,10 @@ class Figure(matplotlib.figure.Figure):
 
     @contextmanager
     def dark(self) -> Iterator[None]:
-        """For a while black is light and white is dark, and the greys between; colours stay, and what lies on a map."""
+        """For a while black is light and white is dark, and the greys between; colours stay, and what lies on a map.
+
+        Only letters in a colour get lighter where they would be hard to read.
+        """
         maps = [a for a in self.axes if a.images or any(_covers(each) for each in a.collections)]
         kept = {each for axes in maps for part in (axes.lines, axes.collections, axes.texts) for each in part}
         undo = []
@@ -82,6 +96,8 @@ class Figure(matplotlib.figure.Figure):
                 undo.append((paint, color))
                 grey = np.ptp(rgba[:, :3], axis=1) < 0.01
                 rgba[grey, :3] = _INK + (_GROUND - _INK) * rgba[grey, :1]
+                if isinstance(artist, matplotlib.text.Text) and part == "color" and not grey[0]:
+                    rgba[0, :3] = _legible(rgba[0, :3])
                 paint(rgba if len(rgba) > 1 else rgba[0])
         try:
             yield

@@ -124,6 +124,13 @@ def move(page, element) -> list[float]:
             changed(page, element, score)
         assert "2 scored" in element.inner_text()
         return []
+    if kind == "SearchTable":
+        head, first = element.get_by_role("button", name="µs a sample"), element.locator("tbody tr").first
+        changed(page, element, lambda: element.get_by_label("search", exact=True).fill("clarinet"))
+        assert "clarinet" in first.inner_text()
+        changed(page, element, lambda: head.press("Enter"))
+        changed(page, element, head.click)
+        return []
     slider = element.locator("input[type=range]:not([aria-label=volume])").first
     full = slider.evaluate("each => each.value === each.max")
     changed(page, element, lambda: slider.press("ArrowLeft" if full else "ArrowRight"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sonimatch import SYNTHS, bp_noise, hp_noise, sinesaw_am
+from sonimatch.faust import FaustSynth
 from sonimatch.widgets import SynthPlayer
 
 ELEMENT = "document.querySelector('div.sonimatch > div').sonimatch"
@@ -16,6 +17,44 @@ def test_the_sound_is_that_of_the_native_render(page, synth):
     sound = np.array(there.evaluate(f"Array.from({ELEMENT}.sound())"))
     assert np.abs(sound - synth.render_native(np.array(player.theta))).max() < 4e-4
     assert there.locator(".sonimatch-hash").text_content().endswith(synth.source_sha256)
+
+
+UNCOMMON = {
+    "functions of C": "process = ma.erf(x) + ma.lgamma(1 + x) + ma.cbrt(x) + ma.expm1(x) + ma.J0(x) + ma.hypot(2, x);",
+    "more of them": "process = ma.gamma(1 + x) + ma.log1p(x) + ma.Y0(1 + x) + ma.ilogb(1 + x) + ma.scalb(x, 3);",
+    "orders": "process = ma.Jn(2, x) + ma.logb(1 + x) + ma.erfc(x) + ma.acosh(1 + x) + ma.J1(x) + ma.Y1(1 + x);",
+    "a table of the rate": "process = rdtable(9, float(ba.time) / ma.SR, ba.time % 9) * x;",
+    "a gate": 'process = no.noise * x * en.adsr(0.001, 0.001, 0.5, 0.001, button("gate"));',
+    "a whole number": 'process = os.osc(400 * int(nentry("n", 2, 1, 4, 1))) * x;',
+    "a warp": 'process = no.noise * hslider("g [scale:exp]", 1, 0, 2, 0.01) * x;',
+    "no parameter": "process = no.noise : fi.lowpass(2, 500);",
+}
+
+
+@pytest.mark.parametrize("text", UNCOMMON.values(), ids=UNCOMMON)
+def test_what_few_programs_do_is_heard_as_natively(page, text):
+    x = 'import("stdfaust.lib"); x = hslider("x", 0.7, 0.1, 2, 0.01) * (1 + ba.time % 7) / 7;'
+    switches = {"gate": 0.004} if "gate" in text else {}
+    synth = FaustSynth(name="uncommon", source=f"{x}{text}", num_samples=441, switches=switches)
+    player = SynthPlayer(synth)
+    there = page(player)
+    sound = np.array(there.evaluate(f"Array.from({ELEMENT}.sound())"))
+    native = synth.render_native(np.array(player.theta))
+    np.testing.assert_allclose(sound, native, atol=1e-6 * np.abs(native).max())
+    assert np.abs(native).max() > 1e-5
+
+
+def test_a_program_that_stops_says_so_and_goes_on(page):
+    text = 'process = float(int(1e12 * hslider("x", 0, 0, 1, 0.01))) * 1e-10 + 0.5;'
+    there = page(SynthPlayer(FaustSynth(name="stops", source=text, num_samples=441)))
+    assert there.evaluate(f"{ELEMENT}.sound()[0]") == 0.5
+    there.get_by_label("x", exact=True).focus()
+    there.keyboard.press("End")
+    there.get_by_text("the program stops at this setting:").wait_for()
+    assert there.evaluate(f"{ELEMENT}.sound()[0]") == 0
+    there.keyboard.press("Home")
+    there.get_by_text("the program stops at this setting:").wait_for(state="detached")
+    assert there.evaluate(f"{ELEMENT}.sound()[0]") == 0.5
 
 
 def test_it_moves_by_mouse_and_keyboard_and_the_pitch_follows(page):

@@ -57,11 +57,13 @@ def fails(capsys):
     return run
 
 
-def strict(path) -> dict:
+def strict(text) -> dict:
+    """What strict JSON says, in a file or as it is."""
+
     def refuse(name):
         raise AssertionError(f"{name} is not strict JSON")
 
-    return json.loads(path.read_text(), parse_constant=refuse)
+    return json.loads(text if isinstance(text, str) else text.read_text(), parse_constant=refuse)
 
 
 # ------------------------------------------------------------------------------------------------- success
@@ -186,7 +188,7 @@ def test_a_match_tells_whether_it_worked(tmp_path, capsys, tone):
 
 def test_what_has_no_gradient_is_told_and_no_success(tmp_path, capsys, target):
     table = tmp_path / "table.dsp"
-    table.write_text('import("stdfaust.lib"); process = os.osc(hslider("freq [unit:Hz]", 440, 100, 1000, 1));')
+    table.write_text('import("stdfaust.lib"); process = os.osc(20 * int(hslider("freq", 22, 5, 50, 0.5)));')
     assert (
         main(["match", target, "--synth", str(table), "--loss", "L1_Spec", "--steps", "20", "-o", str(tmp_path)]) == 0
     )
@@ -381,7 +383,9 @@ STUDY = [["study", *name] for name in ([], ["run"], ["status"], ["report"], ["ve
 LISTEN = [["listen", *name] for name in ([], ["build"], ["score"])]
 
 
-@pytest.mark.parametrize("command", [[], ["list"], ["render"], ["match"], ["landscape"], *STUDY, *LISTEN], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [[], ["list"], ["check"], ["render"], ["match"], ["landscape"], *STUDY, *LISTEN], ids=" ".join
+)
 def test_help(capsys, command):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
@@ -438,7 +442,6 @@ def test_the_recording_is_not_overwritten(tmp_path, fails, target):
         ('process = hslider("x", 0, 0, 1, 0.1', "Faust says: "),
         ('process = hslider("x", 0, 0, 1, 0.1) <: _, _;', "this program has 0 and 2"),
         ('process = _ * hslider("x", 0, 0, 1, 0.1);', "this program has 1 and 1"),
-        ("process = 0.5;", "no parameter to match"),
         ("", "Faust says: "),
     ],
 )
@@ -454,6 +457,36 @@ def test_programs_that_are_no_synthesizer(tmp_path, fails, target, program, reas
         assert reason in error
         assert "broken" in error
     assert not (tmp_path / "x.wav").exists()
+
+
+def test_check_tells_what_can_be_matched(tmp_path, capsys):
+    path = tmp_path / "two.dsp"
+    path.write_text(
+        'import("stdfaust.lib"); process = no.noise * hslider("gain", 0.5, 0, 1, 0.01) * button("gate") '
+        ': @(int(hslider("late", 3, 0, 9, 0.1)));'
+    )
+    assert main(["check", str(path), "gain=0.25", "late=4.4"]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 6  # one of the sound, three of the engines, two of the parameters
+    assert "late  derivative stands still through a whole delay, a whole number" in out
+    assert main(["check", str(path), "--switch", "gate=0", "--seconds", "0.01", "--json"]) == 0
+    found = strict(capsys.readouterr().out)
+    assert [engine["name"] for engine in found["engines"]] == ["native", "JAX", "WebAssembly"]
+    assert {p["name"]: p["derivative"] for p in found["parameters"]} == {"gain": "not heard", "late": "not heard"}
+    assert found["seconds"] == 0.01
+    assert found["note"] == "the sound is silent here; it sounds with gate=1"
+
+
+def test_a_program_without_a_parameter_is_rendered_and_not_matched(tmp_path, fails, target):
+    path = tmp_path / "plain.dsp"
+    path.write_text("process = 0.5;")
+    assert main(["render", str(path), "-o", str(tmp_path / "x.wav")]) == 0
+    assert "plain has no parameter to match" in fails(
+        "match", target, "--synth", path, "--loss", "L1_Spec", "-o", tmp_path / "out"
+    )
+    assert "plain has no parameter, and so no landscape" in fails(
+        "landscape", "--synth", path, "--loss", "all", "-o", tmp_path / "out"
+    )
 
 
 def test_programs_that_cannot_be_read(tmp_path, fails):

@@ -1,19 +1,18 @@
 """One text, three engines: JAX against native code, WebAssembly, SciPy in float64, and finite differences."""
 
 import dataclasses
-import math
-import struct
+import signal
+import threading
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import wasmtime
 from scipy.signal import butter, sosfilt
 
 from sonimatch import RELEASED_SYNTHS, SYNTHS, FaustError, Synth, bp_noise
-from sonimatch.faust import FaustSynth, _render
+from sonimatch.faust import FaustSynth, _render, compiler, wasm
 
 PROGRAMS = [*SYNTHS, *(synth for synth in RELEASED_SYNTHS if synth.source != bp_noise.source)]
 programs = pytest.mark.parametrize("synth", PROGRAMS, ids=lambda s: f"{s.name}-{s.space.low[0]:g}-{s.space.high[0]:g}")
@@ -63,27 +62,7 @@ def test_jax_equals_native_code(synth):
 
 def run_wasm(synth, theta):
     """Render in wasmtime, as a browser does."""
-    program = synth.to_wasm()
-    store = wasmtime.Store()
-    module = wasmtime.Module(store.engine, program.code)
-    double = wasmtime.ValType.f64()
-    functions = []
-    for needed in module.imports:
-        kind = wasmtime.FuncType([double] * len(needed.type.params), [double])
-        functions.append(wasmtime.Func(store, kind, getattr(math, needed.name.removeprefix("_"))))
-    exports = wasmtime.Instance(store, module, functions).exports(store)
-    memory, n = exports["memory"], synth.num_samples
-    outputs = -(-program.size // 16) * 16
-    channel = outputs + 16
-    pages = -(-(channel + 8 * n) // 65536) - memory.size(store)
-    if pages > 0:
-        memory.grow(store, pages)
-    exports["init"](store, 0, synth.sample_rate)
-    for index, value in zip(program.indices, in_double(synth.space.to_physical, theta), strict=True):
-        exports["setParamValue"](store, 0, index, float(value))
-    memory.write(store, struct.pack("<i", channel), outputs)
-    exports["compute"](store, 0, n, 0, outputs)
-    return np.frombuffer(memory.read(store, channel, channel + 8 * n), np.float64)
+    return wasm.render(synth.to_wasm(), in_double(synth.space.exact, theta), synth.sample_rate, synth.precision)[0]
 
 
 @programs
@@ -240,7 +219,7 @@ def test_a_file_of_ones_own(tmp_path):
         f"process = +(no.noise * {GAIN}) ~ *(0.9);",
         f'process = waveform{{1, 2, 3}} : !, _ : *({GAIN}) : vbargraph("level", 0, 1);',
         f'process = os.osc(440) * {GAIN} * en.adsr(0.001, 0.001, 0.5, 0.1, button("gate"));',
-        f'process = no.noise * {GAIN} * nentry("n", 1, 0, 5, 1) * checkbox("on");',
+        f'process = no.noise * {GAIN} * nentry("n", 1, 0, 5, 1) * (1 - checkbox("off"));',
         f"process = no.noise * {GAIN} : ba.latch(ba.beat(6000));",
         f"process = no.noise * {GAIN} <: dm.zita_light :> _;",
     ],
@@ -270,7 +249,6 @@ def test_scale_and_unit_are_read_from_the_label():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("process = no.noise;", "no hslider, vslider or nentry"),
         (f"process = {GAIN} <: _, _;", "one output; this program has 0 and 2"),
         (f"process = _ * {GAIN};", "one output; this program has 1 and 1"),
         ("process = nonsense;", "mine.dsp:2 : ERROR : undefined symbol : nonsense"),
@@ -280,13 +258,43 @@ def test_scale_and_unit_are_read_from_the_label():
         ('import("nowhere.lib"); process = 1;', "unable to open file nowhere.lib"),
         (f"process = {GAIN} * soundfile(\"s [url:{{'a.wav'}}]\", 1) : !, !, _;", "soundfile"),
     ],
-    ids=["no-slider", "two-outputs", "an-input", "undefined", "syntax", "division", "default", "library", "soundfile"],
+    ids=["two-outputs", "an-input", "undefined", "syntax", "division", "default", "library", "soundfile"],
 )
 def test_a_program_that_is_no_synthesizer_gets_a_clear_error(text, words):
     with pytest.raises(FaustError, match=words) as caught:
         program(text)(jnp.array([0.5]))
     assert str(caught.value).startswith("mine")
     assert "dawdreamer" not in str(caught.value)
+
+
+def test_a_compiler_that_ends_or_is_not_done_is_told(monkeypatch):
+    """libfaust runs in a process of its own; here it is ended from outside, in the middle of a program."""
+    child = compiler._COMPILER.running()
+    child.send_signal(signal.SIGSTOP)
+    timer = threading.Timer(0.2, child.send_signal, [signal.SIGKILL])
+    timer.start()
+    with pytest.raises(FaustError, match="Faust itself ends with SIGKILL on this program"):
+        program("process = 0.25;")
+    timer.join()
+    compiler._COMPILER.running().send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(compiler, "SECONDS", 0.2)
+    with pytest.raises(FaustError, match=r"Faust is not done with this program in 0\.2 s"):
+        program("process = 0.125;")
+    monkeypatch.undo()
+    assert program("process = 0.5;")([])[0] == 0.5
+
+
+def test_an_interrupted_question_is_not_answered_later():
+    """Ctrl-C, which the workers of pytest-xdist ignore unless told."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    compiler._COMPILER.running().send_signal(signal.SIGSTOP)
+    threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            program("process = 0.25;")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert program("process = 0.5;")([])[0] == 0.5
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -43,3 +43,16 @@ def test_words_on_a_map_stay_and_words_among_dots_turn(kind):
     with figure.dark():
         assert (sum(to_rgb(word.get_color())) > 2) == (kind != "map")
     assert to_rgb(word.get_color()) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("color", "lighter"), [("#0072B2", True), ("#E69F00", False)])
+def test_letters_in_a_dark_colour_get_lighter(color, lighter):
+    """Blue of Okabe and Ito has a contrast of 3.6 to the ground, less than the 4.5 that small letters need."""
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set_title("L1_Spec", color=color)
+    (line,) = axes.plot([0, 1], color=color)
+    with figure.dark():
+        assert (to_rgb(axes.title.get_color()) != to_rgb(color)) == lighter
+        assert np.subtract(to_rgb(axes.title.get_color()), to_rgb(color)).max() < 0.3, "and stays that colour"
+        assert to_rgb(line.get_color()) == to_rgb(color)

@@ -55,8 +55,9 @@ def test_wrong_values_are_named(values, words):
     [
         ({"low": (3.0, 20.0)}, "range .3, 3. is empty"),
         ({"low": (-1.0, 0.0)}, "log warp needs low > 0, not 0"),
-        ({"warp": ("linear", "mel")}, "'mel' is not one of"),
-        ({"names": ()}, "needs at least one parameter"),
+        ({"warp": ("linear", "mel")}, "'mel' is not one of 'linear', 'log', 'exp'"),
+        ({"step": (0.1, -1.0)}, "'cut': the step must be positive, or 0"),
+        ({"quantised": (True, False)}, "'gain': the step must be positive"),
         ({"names": ("cut", "cut")}, "'cut': there are 2 of this name"),
         ({"high": (float("inf"), 20_000.0)}, "'gain': the range .-1, inf. is not finite"),
         ({"low": (float("-inf"), 20.0)}, "'gain': the range .-inf, 3. is not finite"),

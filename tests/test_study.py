@@ -143,7 +143,7 @@ def test_the_shapes_and_what_they_mean(finished):
         np.testing.assert_array_equal(path[:, -1], finished.P_loss(synth, loss))
         np.testing.assert_array_equal(path[:, 0], finished.P_loss(synth, loss, "start"))
         np.testing.assert_allclose(path[:, -1], np.abs(trials.end - trials.theta_true).mean(1), rtol=1e-6)
-    assert finished.space("tone") == TONE.space
+    assert finished.space("tone") == replace(TONE.space, step=())  # which matter where a parameter is quantised
 
 
 @pytest.mark.told_start

@@ -1,4 +1,4 @@
-"""The command line, one thin file per command: `list`, `render`, `match`, `landscape`, `study ...` and `listen ...`.
+"""The command line, one thin file per command.
 
 A command is a module: its name is the command's, its docstring the description that `--help` shows; `HELP` is the line
 in the list of commands, `EXAMPLES` are shown below; `arguments(parser)` declares its words and `run(args)` does it. One
@@ -10,6 +10,6 @@ second and more at every start and wording that is not ours. Completion is argco
 Nothing here loads JAX or NumPy before the words are known to be good: rooms are imported inside `run`.
 """
 
-from sonimatch.cli import landscape, list, listen, match, render, study
+from sonimatch.cli import check, landscape, list, listen, match, render, study
 
-COMMANDS = (list, render, match, landscape, study, listen)
+COMMANDS = (list, render, check, match, landscape, study, listen)

@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> None:
     synth = words.synth(args.synth)
     losses = words.losses(args.loss)
     names = synth.space.names
+    if len(names) == 0:
+        raise InputError(f"{synth.name} has no parameter, and so no landscape")
     if args.parameter is None and len(names) > 1:
         raise InputError(f"{synth.name} has {len(names)} parameters; choose one with --parameter ({', '.join(names)})")
     free = names[0] if args.parameter is None else words.nearest("parameter", args.parameter, names)

@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> None:
     except audio.AudioError as error:
         raise InputError(str(error)) from None
     synth, loss = words.synth(args.synth), words.loss(args.loss)
+    if not len(synth.space):
+        raise InputError(f"{synth.name} has no parameter to match")
     wanted, trim = (synth.sample_rate, synth.num_samples), not args.keep_silence
     try:
         target, changes = audio.prepare(samples, rate, *wanted, trim=trim, seconds=length)
@@ -68,7 +70,10 @@ def run(args: argparse.Namespace) -> None:
     from sonimatch.plots import match_figure
     from sonimatch.search import RandomSearch, RMSProp
 
-    search, space = RMSProp(bounded=args.bounded), synth.space
+    space = synth.space
+    search = RandomSearch() if any(space.quantised) else RMSProp(bounded=args.bounded)
+    if grid := [name for name, quantised in zip(space.names, space.quantised, strict=True) if quantised]:
+        print(f"  random search: {', '.join(grid)} has only the settings of its slider, and no gradient")
     start_key, key = jax.random.split(jax.random.key(args.seed))
     init = space.sample(start_key, args.starts)
     aim = jax.numpy.asarray(target)

@@ -41,9 +41,13 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def write_json(path: Path, value: Any) -> None:
+def json_text(value: Any) -> str:
     """Strict JSON: numbers that are not finite become null."""
-    write_text(path, json.dumps(_strict(value), indent=1, allow_nan=False) + "\n")
+    return json.dumps(_strict(value), indent=1, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json_text(value))
 
 
 def _strict(value: Any) -> Any:

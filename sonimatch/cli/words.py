@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sonimatch import _HOME
 
 if TYPE_CHECKING:
+    from sonimatch.faust import FaustSynth
     from sonimatch.study import Study
     from sonimatch.types import Loss, Synth
 
@@ -89,16 +90,35 @@ def _public(room: str) -> tuple[str, ...]:
     return tuple(name for name in _HOME[room].split() if not name.isupper())
 
 
-def synth(name: str) -> Synth:
-    """The synth of a name in the catalogue, or of a `.dsp` file."""
+def add_synth_settings(parser: argparse.ArgumentParser, seconds_too: bool = True) -> None:
+    """How a synth sounds: its switches, how long and at which rate."""
+    parser.add_argument(
+        "--switch", metavar="NAME=VALUE", action="append", default=[],
+        help="a checkbox, 0 or 1, or the seconds that a button is held (buttons: for ever, checkboxes: 0)",
+    )  # fmt: skip
+    if seconds_too:
+        parser.add_argument("--seconds", metavar="S", type=seconds, default=1.0, help="the length of the sound (1)")
+        parser.add_argument("--rate", metavar="HZ", type=at_least(1000, 384_000), default=44_100, help="(44100)")
+
+
+def synth(name: str, args: argparse.Namespace | None = None) -> FaustSynth:
+    """The synth of a name in the catalogue, or of a `.dsp` file, with the settings that `args` have for it."""
+    from dataclasses import replace
+
     from sonimatch.faust import FaustSynth
     from sonimatch.synths import SYNTHS
 
     name, catalogue = synth_name(name), {synth.name: synth for synth in SYNTHS}
-    if name in catalogue:
-        return catalogue[name]
+    changes: dict[str, Any] = {}
+    if args is None:
+        args = argparse.Namespace(switch=[])
+    if args.switch:
+        changes["switches"] = dict(_pair(word) for word in args.switch)
+    if rate := getattr(args, "rate", None):
+        changes |= {"sample_rate": rate, "num_samples": max(1, round(args.seconds * rate))}
     try:
-        return FaustSynth.from_faust(name)
+        found = catalogue[name] if name in catalogue else FaustSynth.from_faust(name)
+        return replace(found, **changes) if changes else found
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -121,19 +141,25 @@ def loss(name: str) -> Loss:
     return {loss.name: loss for loss in LOSSES}[loss_name(name)]
 
 
+def _pair(word: str) -> tuple[str, float]:
+    """A name and a number of `name=number`."""
+    name, equals, text = word.partition("=")
+    if not (name and equals):
+        raise InputError(f"{word!r} is not name=value")
+    try:
+        return name, float(text)
+    except ValueError:
+        raise InputError(f"{word!r}: {text!r} is not a number") from None
+
+
 def theta(synth: Synth, pairs: Sequence[str]) -> Any:
     """The point `[P]` of `name=value` words; parameters that are not named keep their default."""
     values: dict[str, float] = {}
     for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise InputError(f"{pair!r} is not name=value")
+        name, value = _pair(pair)
         if name in values:
             raise InputError(f"{name} is given twice")
-        try:
-            values[nearest("parameter", name, synth.space.names)] = float(text)
-        except ValueError:
-            raise InputError(f"{pair!r}: {text!r} is not a number") from None
+        values[nearest("parameter", name, synth.space.names)] = value
     try:
         return synth.space.theta(values)
     except ValueError as error:

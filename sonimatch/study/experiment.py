@@ -16,6 +16,7 @@ import numpy as np
 from sonimatch.losses import LOSSES
 from sonimatch.metrics import MSS, PAPER_MSS
 from sonimatch.search import RMSProp
+from sonimatch.space import ParamSpace
 from sonimatch.synths import SYNTHS
 from sonimatch.types import Loss, Problem, Search, Synth
 
@@ -120,7 +121,12 @@ def _plain(value: Any) -> Any:
         return {name: _plain(item) for name, item in value.items()}
     if hasattr(value, "source_sha256"):
         rates = {name: getattr(value, name) for name in ("sample_rate", "num_samples", "precision")}
-        return {"name": value.name, "sha256": value.source_sha256, "space": _plain(value.space)} | rates
+        told = {"switches": _plain(value.switches)} if value.switches else {}
+        told |= {} if value.table_slopes else {"table_slopes": False}
+        return {"name": value.name, "sha256": value.source_sha256, "space": _plain(value.space)} | rates | told
+    if isinstance(value, ParamSpace):  # without steps, as records had it before there were any
+        new = () if any(value.quantised) else ("step", "quantised")
+        return {"type": "ParamSpace"} | _plain({name: held for name, held in asdict(value).items() if name not in new})
     if hasattr(value, "__dataclass_fields__"):
         space = {"space": _plain(value.space)} if hasattr(value, "space") else {}
         return {"type": type(value).__name__} | _plain(asdict(value)) | space

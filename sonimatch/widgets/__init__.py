@@ -7,6 +7,7 @@ from sonimatch.widgets.own_descent import OwnDescent
 from sonimatch.widgets.player import Players
 from sonimatch.widgets.ranking_bench import RankingBench
 from sonimatch.widgets.replay import Replay
+from sonimatch.widgets.search_table import SearchTable
 from sonimatch.widgets.synth_player import SynthPlayer
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Players",
     "RankingBench",
     "Replay",
+    "SearchTable",
     "SynthPlayer",
 ]

@@ -118,7 +118,7 @@ def program(synth: FaustSynth, sound: np.ndarray | None = None) -> dict[str, Any
         "sample_rate": synth.sample_rate,
         "num_samples": synth.num_samples,
         "indices": wasm.indices,
-        "switches": wasm.switches,
+        "blocks": wasm.blocks,
         "size": wasm.size,
         "space": space(synth.space),
         "loudest": loudest(synth, sound)._asdict(),
@@ -127,7 +127,7 @@ def program(synth: FaustSynth, sound: np.ndarray | None = None) -> dict[str, Any
 
 def space(of: ParamSpace) -> dict[str, Any]:
     """A parameter space for the page."""
-    return {name: list(getattr(of, name)) for name in ("names", "low", "high", "warp", "unit")}
+    return {name: list(getattr(of, name)) for name in ("names", "low", "high", "warp", "unit", "step", "quantised")}
 
 
 def compact(values: Any) -> str:

@@ -13,16 +13,23 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     return text.replace(/-/g, "−");
   };
 
+  // A quantised parameter has the settings of its slider only; another is at one of them when rounding alone is between.
+  const settled = (space, i, value) => {
+    const low = space.low[i], step = space.step[i];
+    const nearest = step ? low + Math.min(Math.round((value - low) / step), Math.floor((space.high[i] - low) / step + 1e-9)) * step : value;
+    return space.quantised[i] || Math.abs(nearest - value) < 1e-12 * (space.high[i] - low) ? nearest : value;
+  };
   sonimatch.toPhysical = (space, theta) =>
     theta.map((t, i) => {
       const u = sonimatch.clamp(t), low = space.low[i], high = space.high[i];
-      return space.warp[i] === "log" ? low * (high / low) ** u : low + (high - low) * u;
+      const even = space.warp[i] === "exp" ? Math.log1p((Math.E - 1) * u) : u;
+      return settled(space, i, space.warp[i] === "log" ? low * (high / low) ** u : low + (high - low) * even);
     });
   sonimatch.toUnit = (space, values) =>
     values.map((value, i) => {
       const low = space.low[i], high = space.high[i];
-      const u = space.warp[i] === "log" ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
-      return sonimatch.clamp(u);
+      const even = space.warp[i] === "log" ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+      return sonimatch.clamp(space.warp[i] === "exp" ? Math.expm1(even) / (Math.E - 1) : even);
     });
   sonimatch.setting = (space, theta) =>
     sonimatch.toPhysical(space, theta)
@@ -30,10 +37,48 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
       .join(", ");
 
   // ------------------------------------------------------------------------------------------------ the synthesizer
+  /* What C's library has and a browser has not; sound to the last digits. */
   const half = (x) => { const r = Math.round(x); return Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : r; };
-  const own = { fmod: (a, b) => a % b, remainder: (a, b) => a - b * half(a / b), exp10: (x) => 10 ** x, rint: half };
+  const away = (x) => Math.trunc(x) + (Math.abs(x % 1) >= 0.5 ? Math.sign(x) : 0);
+  const toNearest = (x, y) => {
+    const size = Math.abs(y);
+    let rest = Math.abs(x) % (2 * size);
+    if (2 * rest > size) { rest -= size; if (2 * rest >= size) rest -= size; }
+    return Math.sign(x) * rest;
+  };
+  /* By the tanh-sinh rule, which no end of the interval disturbs. */
+  const integral = (f, a, b) => {
+    let sum = 0;
+    for (let k = -160; k <= 160; k++) {
+      const t = k / 40, u = Math.PI / 2 * Math.sinh(t), w = Math.cosh(t) / Math.cosh(u) ** 2;
+      if (w > 1e-300) sum += w * f((a + b) / 2 + (b - a) / 2 * Math.tanh(u));
+    }
+    return sum * (b - a) / 2 * Math.PI / 80;
+  };
+  const erfc = (x) => (x < 0 ? 2 - erfc(-x) : integral((t) => Math.exp(-((x + t) ** 2)), 0, 8) * 2 / Math.sqrt(Math.PI));
+  const tgamma = (x) => {
+    if (x < 0.5) return Math.PI / (Math.sin(Math.PI * x) * tgamma(1 - x));
+    const terms = [0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7];
+    const t = x + 6.5, sum = terms.reduce((all, c, k) => all + (k ? c / (x - 1 + k) : c), 0);
+    return Math.sqrt(2 * Math.PI) * t ** (x - 0.5) * Math.exp(-t) * sum;
+  };
+  const lgamma = (x) => {
+    if (x < 20) return Math.log(Math.abs(tgamma(x)));
+    return (x - 0.5) * Math.log(x) - x + Math.log(2 * Math.PI) / 2 + 1 / (12 * x) - 1 / (360 * x ** 3) + 1 / (1260 * x ** 5);
+  };
+  const jn = (n, x) => integral((t) => Math.cos(n * t - x * Math.sin(t)), 0, Math.PI) / Math.PI;
+  const yn = (n, x) => x < 0 ? NaN : x === 0 ? -Infinity : (integral((t) => Math.sin(x * Math.sin(t) - n * t), 0, Math.PI)
+    - integral((t) => (Math.exp(n * t) + (-1) ** n * Math.exp(-n * t)) * Math.exp(-x * Math.sinh(t)), 0, 12)) / Math.PI;
+  const exponent = (x) => { if (x === 0 || !Number.isFinite(x)) return Math.log(Math.abs(x)); let e = Math.floor(Math.log2(Math.abs(x))); if (2 ** (e + 1) <= Math.abs(x)) e++; if (2 ** e > Math.abs(x)) e--; return e; };
+  const own = {
+    fmod: (a, b) => a % b, remainder: toNearest, exp10: (x) => 10 ** x, exp2: (x) => 2 ** x, rint: half, nearbyint: half, round: away,
+    erfc, erf: (x) => (x < 0 ? erfc(-x) - 1 : 1 - erfc(x)), tgamma, lgamma,
+    jn: (n, x) => jn(Math.trunc(n), x), yn: (n, x) => yn(Math.trunc(n), x), j0: (x) => jn(0, x), j1: (x) => jn(1, x), y0: (x) => yn(0, x), y1: (x) => yn(1, x),
+    logb: exponent, ilogb: (x) => (x === 0 || Number.isNaN(x) ? -(2 ** 31) : Math.min(exponent(x), 2 ** 31 - 1)), ldexp: (x, n) => x * 2 ** Math.trunc(n), scalbn: (x, n) => x * 2 ** Math.trunc(n),
+    isnan: (x) => +Number.isNaN(x), isinf: (x) => (Math.abs(x) === Infinity ? Math.sign(x) : 0), copysign: (x, y) => Math.abs(x) * (Object.is(y, -0) || y < 0 ? -1 : 1),
+  };
   const math = (name) => {
-    const plain = name.replace(/^_/, ""), short = plain.replace(/f$/, "");
+    const plain = name.replace(/^_+/, ""), short = plain.replace(/f$/, "");
     const found = own[plain] || own[short] || Math[plain] || Math[short];
     if (!found) throw new Error(`the program needs ${name}, which this page does not have`);
     return found;
@@ -48,17 +93,23 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
     const module = await atOnce(WebAssembly.Module, WebAssembly.compile, bytes(program.wasm)), imports = {};
     for (const { module: room, name } of WebAssembly.Module.imports(module)) (imports[room] ||= {})[name] = math(name);
     const { exports } = await atOnce(WebAssembly.Instance, WebAssembly.instantiate, module, imports);
-    const { memory, init, setParamValue, compute } = exports;
+    const { memory, init, instanceConstants, instanceInit, setParamValue, compute } = exports;
     const wide = program.precision === "double" ? 8 : 4, count = program.num_samples;
     const outputs = Math.ceil(program.size / 16) * 16, channel = outputs + 16;
     const pages = Math.ceil((channel + wide * count) / 65536) - memory.buffer.byteLength / 65536;
     if (pages > 0) memory.grow(pages);
+    instanceConstants(0, program.sample_rate);  // `init` fills tables before it stores the rate that they look for
+    init(0, program.sample_rate);
     const render = (theta) => {
-      init(0, program.sample_rate);
+      instanceInit(0, program.sample_rate);  // all but the tables, which stay
       sonimatch.toPhysical(program.space, theta).forEach((x, i) => setParamValue(0, program.indices[i], x));
-      program.switches.forEach((index) => setParamValue(0, index, 1));
-      new Int32Array(memory.buffer, outputs, 1)[0] = channel;
-      compute(0, count, 0, outputs);
+      let done = 0;
+      for (const [samples, switches] of program.blocks) {
+        switches.forEach(([index, value]) => setParamValue(0, index, value));
+        new Int32Array(memory.buffer, outputs, 1)[0] = channel + wide * done;
+        compute(0, samples, 0, outputs);
+        done += samples;
+      }
       return Float32Array.from(new (wide === 8 ? Float64Array : Float32Array)(memory.buffer, channel, count));
     };
     return { name: program.name, sha256: program.sha256, space: program.space, rate: program.sample_rate, length: count, loudest: program.loudest, render };
@@ -121,8 +172,9 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
      which says that it is one: with a kernel an element begins where Python says, and the address is not ours. */
   const fragment = () => new URLSearchParams(sonimatch.page ? location.hash.slice(1) : "");
   /* The `count` numbers that stand there for an element, or null. */
+  sonimatch.recalled = (id) => fragment().get(id);
   sonimatch.recall = (id, count) => {
-    const values = (fragment().get(id) || "nothing").split(",").map(Number);
+    const values = (sonimatch.recalled(id) || "nothing").split(",").map(Number);
     return values.length === count && values.every(isFinite) ? values : null;
   };
   let waiting = null;
@@ -130,7 +182,7 @@ var sonimatch = globalThis.sonimatch || (globalThis.sonimatch = { elements: {} }
   sonimatch.remember = (id, values) => {
     if (!sonimatch.page) return;
     delete wanted[id];  // what moved last stands last
-    wanted[id] = values.map((x) => Number(x.toPrecision(7))).join(",");
+    wanted[id] = values.map((x) => (typeof x === "number" ? Number(x.toPrecision(7)) : x)).join(",");
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       const all = fragment();

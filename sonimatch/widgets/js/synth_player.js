@@ -74,11 +74,16 @@ sonimatch.elements.SynthPlayer = async (model, el) => {
   const sounds = target ? { "this setting": () => sound, target: () => target } : { play: () => sound };
   const transport = sonimatch.transport(el, synth, sounds), numbers = sonimatch.numbers();
   const update = () => {
-    sound = synth.render(theta); power = analyse(sound);
+    let stopped = "";
+    try { sound = synth.render(theta); } catch (error) {  // where processors go on, WebAssembly stops: no whole number is that large
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      sound = new Float32Array(synth.length); stopped = `; the program stops at this setting: ${error.message}`;
+    }
+    power = analyse(sound);
     views.forEach((each) => each.repaint());
     transport.changed();
     const peak = sonimatch.peak(sound), level = (x) => (x > 0 ? `${number(20 * Math.log10(x))} dB` : "silence");
-    numbers.show(`${sonimatch.setting(space, theta)}; peak ${number(peak)}, level ${level(sonimatch.rms(sound))}`);
+    numbers.show(`${sonimatch.setting(space, theta)}; peak ${number(peak)}, level ${level(sonimatch.rms(sound))}${stopped}`);
     el.dataset.theta = theta.join(",");
   };
   let pending = false;
