@@ -18,7 +18,6 @@ _WHOLE_FUNCTIONS = {
     "isinff",
     "ilogb",
     "ilogbf",
-    "arc4random",
 }
 _STEPS = {"floor", "ceil", "rint", "round", "trunc", "nearbyint", "logb"}
 _COMPARISONS = ("<", ">", "<=", ">=", "==", "!=")

@@ -102,8 +102,9 @@ class Check:
 def check(synth: FaustSynth, theta: Any = None) -> Check:
     """Compile and run all three engines at `theta [P]` (near the default), and judge every derivative.
 
-    A derivative is right when it is within 1 % of central differences of the native sound at one of the `STEPS`;
-    where it is right at the small ones only, or in most samples only, the sound jumps. Where the derivative is zero,
+    A derivative is right when it is within 1 % of central differences of the native sound at one of the `STEPS`, or, at
+    a corner as that of a magnitude, of those to one side; where it is right at the small steps only, or in most samples
+    only, the sound jumps. Where the derivative is zero,
     so is the sound's own if it stands still nearby, and moves in steps; otherwise the derivative is lost.
     Raises FaustError when native code does not compile.
     """
@@ -221,8 +222,13 @@ def _judge(
         # On one side at least: here may be the edge of a step.
         near = min(float(np.abs(move(h) - sound)[told].max(initial=0)) for h in (-_NEAR, _NEAR))
         return ("zero" if near > 1e-12 * peak else "stands still"), None
-    slope, differences = slope[told] / peak, [((move(h) - move(-h)) / (2 * h * peak))[told] for h in STEPS]
-    errors = [float(np.linalg.norm(slope - d) / max(np.linalg.norm(d), 1e-300)) for d in differences]
+    slope, around = slope[told] / peak, [(h, move(h)[told] / peak, move(-h)[told] / peak) for h in STEPS]
+    differences = [(up - down) / (2 * h) for h, up, down in around]
+    errors = [_error(slope, d) for d in differences]
+    here = sound[told] / peak
+    sides = [min(_error(slope, (up - here) / h), _error(slope, (here - down) / h)) for h, up, down in around]
+    if min(errors) > 0.01 >= min(sides):  # a corner has two slopes
+        errors = sides
     best = min(errors)
     if best <= 0.01:
         # Right nearby only: what is not seen there is a jump, and it outweighs the slope over any distance.
@@ -231,6 +237,10 @@ def _judge(
         return ("jumps" if jumps else "right"), best
     # Right but for a few samples, which have jumped at every step that a table or rounding leaves to judge by.
     return ("jumps" if any(_right_but_for_few(slope, d) for d in differences) else "wrong"), best
+
+
+def _error(slope: np.ndarray, difference: np.ndarray) -> float:
+    return float(np.linalg.norm(slope - difference) / max(np.linalg.norm(difference), 1e-300))
 
 
 def _right_but_for_few(slope: np.ndarray, difference: np.ndarray) -> bool:
