@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -76,7 +77,7 @@ def run(python: str, *words: str, text: str = "") -> list[dict[str, float]] | st
         return f"not done in {LIMIT_SECONDS} s"
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
-    return (done.stderr.strip().splitlines() or ["ended"])[-1].split(":")[0].rpartition(".")[2]
+    return (re.findall(r"^(?:\w+\.)*(\w+Error)\b", done.stderr, re.MULTILINE) or ["ended"])[-1]
 
 
 def cells(found: list[dict[str, float]] | str) -> str:

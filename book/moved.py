@@ -16,16 +16,17 @@ _moving = True
 MOVE = 1e-6  # of a parameter's range: beyond the rounding of single precision, and far below what anybody hears
 
 
-def _moved(init: Any) -> Any:
-    def begin(self: Any, theta: Any, key: Any) -> Any:
+def _moved(begin: Any) -> Any:
+    def moved(self: Any, theta: Any, key: Any) -> Any:
         move = jnp.where(theta < 0.5, MOVE, -MOVE) if _moving else jnp.zeros_like(theta)
-        return init(self, theta + move.astype(theta.dtype), key)
+        return begin(self, theta + move.astype(theta.dtype), key)
 
-    return begin
+    return moved
 
 
-for _owner in {next(kind for kind in type(search).__mro__ if "init" in vars(kind)) for search in SEARCHES}:
-    _owner.init = _moved(_owner.init)
+for _name in ("init", "asks"):
+    for _owner in {kind for search in SEARCHES for kind in type(search).__mro__ if _name in vars(kind)}:
+        setattr(_owner, _name, _moved(getattr(_owner, _name)))
 
 
 def pytest_runtest_setup(item: Any) -> None:

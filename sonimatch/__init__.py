@@ -28,7 +28,7 @@ if _TYPE_CHECKING:
     from sonimatch.losses import LOSSES, RELEASED_LOSSES, DTW_Envelope, L1_Spec, Scattering, SIMSE_Spec
     from sonimatch.match import match, match_all
     from sonimatch.metrics import MSS, PAPER_MSS, RELEASED_MSS, P_loss
-    from sonimatch.search import SEARCHES, Adam, GradientDescent, RandomSearch, RMSProp
+    from sonimatch.search import SEARCHES, Adam, GradientDescent, Race, RandomSearch, RMSProp
     from sonimatch.space import ParamSpace
     from sonimatch.synths import (
         RELEASED_SYNTHS,
@@ -49,7 +49,7 @@ _HOME = {
     "losses": "LOSSES RELEASED_LOSSES L1_Spec SIMSE_Spec Scattering DTW_Envelope",
     "match": "match match_all",
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",
-    "search": "SEARCHES RMSProp Adam GradientDescent RandomSearch",
+    "search": "SEARCHES Race RMSProp Adam GradientDescent RandomSearch",
     "space": "ParamSpace",
     "synths": "SYNTHS RELEASED_SYNTHS bp_noise add_sinesaw noise_am sinesaw_am hp_noise s_noise_am",
     "types": "Loss Match Problem Search Trajectory",

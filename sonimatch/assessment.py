@@ -11,8 +11,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from sonimatch.match import match
-from sonimatch.search import RandomSearch, RMSProp
-from sonimatch.types import Loss, Match, Search, Synth
+from sonimatch.search import RandomSearch
+from sonimatch.types import Loss, Match, Synth
 
 NEAR_END = 0.01
 """A parameter within this part of its range from an end counts as at the end."""
@@ -25,8 +25,9 @@ class Assessment:
     `runs [n]` are those of the search, from every start. `kept` has one trajectory: that of the start `start` with the
     lowest loss or, where `start` is None, that of the random draws, which take its place when they are better and
     the search had no gradient to follow.
-    `draws` has as many random draws as the search had evaluations. The names are of parameters: `at_end` of the kept
-    point, `unmoved` by the search from its best start, and `without_gradient`, as the function of this name finds.
+    `draws` has as many random draws as the search had evaluations, each slope counted as one. The names are of
+    parameters: `at_end` of the kept point, `unmoved` by the search from its best start, and `without_gradient`, as the
+    function of this name finds.
     """
 
     runs: Match
@@ -66,9 +67,11 @@ class Assessment:
     @property
     def comparison(self) -> str:
         """The losses in a line."""
-        values, draws, unit = self.kept.trajectory.value, self.draws, "draw" if self.start is None else "step"
+        values, draws = self.kept.trajectory.value, self.draws
+        spent = int(self.kept.evaluations)
         return (
-            f"loss: {values[0]:.6g} at the start, {self.kept.value_best:.6g} at the best, {unit} {self.step}; "
+            f"loss: {values[0]:.6g} at the start, {self.kept.value_best:.6g} at the best, "
+            f"evaluation {(self.step + 1) * spent // len(values)} of {spent}; "
             f"{draws.value_best:.6g} of the best of {len(draws.trajectory.value)} random draws, "
             f"{self.loss_of_silence:.6g} of silence"
         )
@@ -93,20 +96,18 @@ def assess(
     loss: Loss,
     target: jax.Array,
     found: Match,
-    search: Search = RMSProp(),  # noqa: B008 (frozen)
     *,
     key: jax.Array | None = None,
     progress: bool = True,
 ) -> Assessment:
-    """Compare what `search` found, from one start or many, with as many random draws (by `key`) and with silence.
+    """Compare what a search found, from one start or many, with as many random draws (by `key`) and with silence.
 
-    Costs one forward evaluation for each of the search's, and a Jacobian where a parameter never moved.
+    Costs as many evaluations again, and a Jacobian where a parameter never moved.
     """
     found = jax.device_get(found if found.theta_best.ndim == 2 else jax.tree.map(lambda leaf: leaf[None], found))
     start = _lowest(found.value_best)
     kept = jax.tree.map(lambda leaf: leaf[start], found)
-    evaluations = found.trajectory.value.size * search.evals_per_step
-    draws = match(synth, loss, target, RandomSearch(), evaluations - 1, key=key, progress=progress)
+    draws = match(synth, loss, target, RandomSearch(), int(found.evaluations.sum()), key=key, progress=progress)
     draws = jax.device_get(draws)
     target, names = jnp.asarray(target), synth.space.names
     silence = loss.distance(loss.feature(target), loss.feature(jnp.zeros_like(target)))

@@ -1,4 +1,4 @@
-"""The one loop: a search walks down a loss, from one start or from many at once."""
+"""The one loop: a search looks for the lowest loss, from one start or from many at once."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from tqdm import tqdm
 
-from sonimatch.search import RMSProp
+from sonimatch.search import Race
 from sonimatch.search.descent import Descent
-from sonimatch.types import Loss, Match, Problem, Search, Synth, Trajectory
+from sonimatch.types import Asking, Loss, Match, Problem, Search, Stepping, Synth, Trajectory
 
-_BLOCKS = 20  # how often the progress bar moves
+_BLOCKS = 20  # how often the progress bar of a search that steps moves
+_BATCH = 64  # points of a search that asks, in one call of compiled code
 
 
 def match(
     synth: Synth,
     loss: Loss,
     target: jax.Array,
-    search: Search = RMSProp(),  # noqa: B008 (frozen)
-    steps: int = 200,
+    search: Search = Race(),  # noqa: B008 (frozen)
+    evaluations: int = 200,
     *,
+    steps: int | None = None,
     init: jax.Array | None = None,
     key: jax.Array | None = None,
     progress: bool = True,
@@ -33,12 +36,14 @@ def match(
     `init [P]` is the start; without it one is drawn uniformly from the cube by `key` (default: seed 0).
     `init [n, P]` runs n starts in one batch, and every array of the result has a leading axis n.
     Both are unit values: `synth.space.theta` makes them of physical ones.
-    The trajectory has `steps + 1` entries: the start, and the point after each update.
+    The budget of each start is counted strictly: every rendering with its loss is an evaluation, and its slope along
+    each of the P parameters is one more, so that a step of a descent costs 1 + P. `steps`, given in its place, is the
+    number of entries of the trajectory after the start: the updates of a descent.
     A bar shows the progress of anything over two seconds.
 
     Raises ValueError when the target does not fit the synth, when the sample rates of loss and synth differ, when a
-    shape is wrong, when a start lies outside the unit cube, where nothing would move it, or when the
-    search needs gradients and a parameter is quantised.
+    shape is wrong, when a start lies outside the unit cube, where nothing would move it, when the budget does not pay
+    for the start, or when the search needs gradients and a parameter is quantised.
     Shown in notebooks/one_match.md.
     """
     if not len(synth.space):
@@ -53,6 +58,11 @@ def match(
     if theta.ndim not in (1, 2) or not starts.size or starts.shape[1] != len(synth.space):
         raise ValueError(f"init must have shape ({len(synth.space)},) or (n, {len(synth.space)}), not {theta.shape}")
     synth.space.check(starts, 0.0, 1.0)
+    if steps is None:
+        cost = search.cost(len(synth.space))
+        if evaluations < cost:
+            raise ValueError(f"evaluations must be {cost} or more, a step of {search.name} here, not {evaluations}")
+        steps = evaluations // cost - 1
     n = len(starts)
     problems = Problem(
         target=jnp.broadcast_to(target, (n, *target.shape)),
@@ -76,25 +86,35 @@ def match_all(
     if grid and isinstance(search, Descent):
         raise ValueError(
             f"{search.name} follows gradients, and {', '.join(grid)} of {synth.name} has none: it has only the "
-            "settings of its slider; use a search without gradients, as RandomSearch"
+            "settings of its slider; use a search without gradients, as Race"
         )
     if steps < 0:
         raise ValueError(f"steps must be 0 or more, not {steps}")
-    length = -(-(steps + 1) // _BLOCKS) if progress else steps + 1
     reference = jax.vmap(loss.feature)(problems.target)
+    with tqdm(total=steps, delay=2, disable=not progress, desc=f"{synth.name}, {loss.name}", leave=False) as bar:
+        if isinstance(search, Asking):
+            trajectory = _asked(synth, loss, problems, search, steps, reference, bar)
+        else:
+            trajectory = _stepped(synth, loss, problems, search, steps, reference, bar)  # pyright: ignore[reportArgumentType]
+    return _conclude(trajectory, search.cost(len(synth.space)))
+
+
+def _stepped(
+    synth: Synth, loss: Loss, problems: Problem, search: Stepping, steps: int, reference: Any, bar: Any
+) -> Trajectory:
+    length = steps + 1 if bar.disable else -(-(steps + 1) // _BLOCKS)
     state = jax.vmap(search.init)(problems.theta_init, problems.key)
     blocks = []
-    with tqdm(total=steps, delay=2, disable=not progress, desc=f"{synth.name}, {loss.name}", leave=False) as bar:
-        for first in range(0, steps + 1, length):
-            state, block = _advance(synth, loss, search, length, reference, state, problems.key, first)
-            blocks.append(jax.block_until_ready(block))
-            bar.update(min(length, steps - first))
-    return _conclude(jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, : steps + 1], *blocks))
+    for first in range(0, steps + 1, length):
+        state, block = _advance(synth, loss, search, length, reference, state, problems.key, first)
+        blocks.append(jax.block_until_ready(block))
+        bar.update(min(length, steps - first))
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, : steps + 1], *blocks)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _advance(
-    synth: Synth, loss: Loss, search: Search, length: int, reference: Any, state: Any, key: jax.Array, first: int
+    synth: Synth, loss: Loss, search: Stepping, length: int, reference: Any, state: Any, key: jax.Array, first: int
 ) -> tuple[Any, Trajectory]:
     """`length` steps of every trial, from step number `first`."""
 
@@ -112,8 +132,63 @@ def _advance(
     return jax.vmap(trial)(reference, state, key)
 
 
-@jax.jit
-def _conclude(trajectory: Trajectory) -> Match:
+def _asked(
+    synth: Synth, loss: Loss, problems: Problem, search: Asking, steps: int, reference: Any, bar: Any
+) -> Trajectory:
+    """Every trial has a generator of its own; what they ask for at one time is rendered in one call."""
+    starts, seeds = np.asarray(problems.theta_init), np.asarray(jax.random.key_data(problems.key))
+    trials = [search.asks(start, np.random.default_rng(seed)) for start, seed in zip(starts, seeds, strict=True)]
+    asked = [next(trial) for trial in trials]
+    theta = np.empty((len(trials), steps + 1, starts.shape[1]), starts.dtype)
+    value, done = np.empty(theta.shape[:2], starts.dtype), np.zeros(len(trials), int)
+    while (done <= steps).any():
+        left = steps + 1 - done
+        batches = [points[:most].astype(starts.dtype) for points, most in zip(asked, left, strict=True)]
+        if any(synth.space.quantised):
+            batches = [np.asarray(synth.space.on_grid(batch)) for batch in batches]
+        for i, (batch, row) in enumerate(zip(batches, _looked(synth, loss, reference, batches), strict=True)):
+            found = row[: len(batch)]
+            here = slice(done[i], done[i] + len(batch))
+            theta[i, here], value[i, here] = batch, found
+            done[i] = here.stop
+            if len(batch) and done[i] <= steps:
+                asked[i] = trials[i].send(np.where(np.isfinite(found), found, np.inf).astype(float))
+        bar.update(max(done.min() - 1, 0) - bar.n)
+    return Trajectory(jnp.asarray(theta), jnp.asarray(value), jnp.zeros(value.shape, value.dtype))
+
+
+def _looked(synth: Synth, loss: Loss, reference: Any, batches: list[np.ndarray]) -> np.ndarray:
+    """The values `[n, k]` of points `[n][<= k, P]`, to the longest batch."""
+    most = max(map(len, batches))
+    width = _BATCH if jax.default_backend() == "cpu" else min(_BATCH, 1 << (most - 1).bit_length())
+    points = np.zeros((len(batches), -(-most // width) * width, *batches[0].shape[1:]), batches[0].dtype)
+    for row, batch in zip(points, batches, strict=True):
+        row[: len(batch)] = batch
+    parts = [
+        _values(synth, loss, reference, points[:, first : first + width], min(width, most - first))
+        for first in range(0, most, width)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _values(synth: Synth, loss: Loss, reference: Any, points: jax.Array, number: int) -> jax.Array:
+    """The first `number` values of each trial's points `[n, k, P]`, NaN behind them: `[n, k]`."""
+
+    def one(reference: Any, theta: jax.Array) -> jax.Array:
+        return loss.distance(reference, loss.feature(synth(theta)))
+
+    def trial(reference: Any, points: jax.Array) -> jax.Array:
+        empty = jnp.full(len(points), jnp.nan, jax.eval_shape(one, reference, points[0]).dtype)
+        return jax.lax.fori_loop(0, number, lambda k, row: row.at[k].set(one(reference, points[k])), empty)
+
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(lambda parts: trial(*parts), (reference, points))
+    return jax.vmap(jax.vmap(one, (None, 0)))(reference, points)
+
+
+@partial(jax.jit, static_argnums=1)
+def _conclude(trajectory: Trajectory, cost: int) -> Match:
     """The best finite point `[n, P]` of trajectories `[n, T, ...]`; the start where nothing was finite."""
     finite = jnp.isfinite(trajectory.value) & jnp.isfinite(trajectory.grad_norm)
     best = jnp.argmin(jnp.where(jnp.isfinite(trajectory.value), trajectory.value, jnp.inf), axis=1)
@@ -123,4 +198,5 @@ def _conclude(trajectory: Trajectory) -> Match:
         theta_best=pick(trajectory.theta, best),
         value_best=pick(trajectory.value, best),
         ok=jnp.all(finite, axis=1),
+        evaluations=jnp.full(best.shape, cost * trajectory.value.shape[1]),
     )

@@ -7,11 +7,12 @@ equal when their settings are equal, and go to `jax.jit` as static arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 
 Objective = Callable[[jax.Array], jax.Array]
 """A differentiable function from `theta [P]` (unit-cube coordinates) to a scalar loss."""
@@ -55,19 +56,38 @@ class Loss(Protocol):
 
 @runtime_checkable
 class Search(Protocol):
-    """A heuristic that moves `theta` downhill.
+    """A heuristic that looks for the parameters of lowest loss: one that *steps* or one that *asks*.
 
-    `init(theta, key)` makes a state; `step(state, objective, key)` evaluates the objective
-    `evals_per_step` times and returns the next state and the `Trajectory` record (scalars, no time axis) of the
-    point where it looked.
+    Budgets are counted in evaluations: a rendering with its loss is one, and its slope along each parameter one more.
+    `cost(n_parameters)` is what an entry of the `Trajectory` costs.
     """
 
     @property
     def name(self) -> str: ...
-    @property
-    def evals_per_step(self) -> int: ...
+    def cost(self, n_parameters: int) -> int: ...
+
+
+@runtime_checkable
+class Stepping(Search, Protocol):
+    """A search that is traced, and may follow gradients: all its steps are one loop of compiled code.
+
+    `init(theta, key)` makes a state; `step(state, objective, key)` evaluates the objective and returns the next state
+    and the `Trajectory` record (scalars, no time axis) of the point where it looked.
+    """
+
     def init(self, theta: jax.Array, key: jax.Array) -> Any: ...
     def step(self, state: Any, objective: Objective, key: jax.Array) -> tuple[Any, Trajectory]: ...
+
+
+@runtime_checkable
+class Asking(Search, Protocol):
+    """A search that needs values only: a generator in NumPy.
+
+    `asks(start, rng)` yields points `[k, P]` of the unit cube, the first of them `start [P]`, is sent their values
+    `[k]` (infinity where a sound or a loss is not finite), and goes on for as long as it is asked.
+    """
+
+    def asks(self, start: np.ndarray, rng: np.random.Generator) -> Generator[np.ndarray, np.ndarray, None]: ...
 
 
 @jax.tree_util.register_dataclass
@@ -97,9 +117,11 @@ class Trajectory:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Match:
-    """The outcome of a search: its `trajectory`, the best finite point of it, and whether all of it was finite."""
+    """The outcome of a search: its `trajectory`, the best finite point of it, whether all of it was finite, and its
+    cost in evaluations."""
 
     trajectory: Trajectory
     theta_best: jax.Array
     value_best: jax.Array
     ok: jax.Array
+    evaluations: jax.Array

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_match import TARGET, Ramp, Square
 
-from sonimatch import FaustSynth, ParamSpace, RandomSearch, bp_noise, match
+from sonimatch import FaustSynth, ParamSpace, RandomSearch, RMSProp, bp_noise, match
 from sonimatch.assessment import assess, without_gradient
 from sonimatch.plots import match_figure
 
@@ -30,38 +30,39 @@ class Steps(Ramp):
 
 
 def test_a_match_that_worked_says_so():
-    found = match(Ramp(), Square(), TARGET, steps=100, init=jnp.array([[0.9, 0.1], [0.2, 0.5]]))
+    found = match(Ramp(), Square(), TARGET, RMSProp(), steps=100, init=jnp.array([[0.9, 0.1], [0.2, 0.5]]))
     worth = assess(Ramp(), Square(), TARGET, found)
     assert worth.start == int(np.argmin(found.value_best))
     np.testing.assert_array_equal(worth.kept.theta_best, found.theta_best[worth.start])
     assert worth.step == int(np.argmin(found.trajectory.value[worth.start]))
-    assert worth.draws.trajectory.value.shape == (202,)
+    assert worth.draws.trajectory.value.shape == (606,)
     assert worth.kept.value_best < worth.draws.value_best < worth.loss_of_silence
     np.testing.assert_allclose(worth.loss_of_silence, np.mean(np.square(TARGET)), rtol=1e-6)
     assert (worth.worked, worth.objections) == (True, ())
     assert (worth.at_end, worth.unmoved, worth.without_gradient) == ((), (), ())
-    assert worth.comparison.endswith(f"of the best of 202 random draws, {worth.loss_of_silence:.6g} of silence")
+    assert worth.comparison.endswith(f"of the best of 606 random draws, {worth.loss_of_silence:.6g} of silence")
 
 
 def test_no_better_than_random_draws_or_silence_is_no_success():
     still = assess(Ramp(), Square(), TARGET, match(Ramp(), Square(), TARGET, steps=0, init=jnp.array([0.3, 0.8])))
     assert still.objections == ("no parameter moved from its start",)
-    few = match(Ramp(), Square(), TARGET, steps=40, init=jnp.array([0.0, 0.005]))
+    few = match(Ramp(), Square(), TARGET, RMSProp(), steps=80, init=jnp.array([0.0, 0.005]))
     worth = assess(Ramp(), Square(), TARGET, jax.tree.map(lambda leaf: leaf, few))
     assert worth.worked
     quiet = Ramp()(jnp.array([0.02, 0.0]))
-    far = assess(Ramp(), Square(), quiet, match(Ramp(), Square(), quiet, steps=1, init=jnp.array([0.9, 0.995])))
+    astray = match(Ramp(), Square(), quiet, RMSProp(), steps=1, init=jnp.array([0.9, 0.995]))
+    far = assess(Ramp(), Square(), quiet, astray)
     assert not far.worked
     assert far.objections[-1].startswith("no better than silence: loss ")
 
 
 def test_the_best_of_the_random_draws_is_the_best_that_is_drawn():
-    found = match(Ramp(), Square(), TARGET, steps=20, init=jnp.array([0.9, 0.1]))
+    found = match(Ramp(), Square(), TARGET, RMSProp(), steps=20, init=jnp.array([0.9, 0.1]))
     key = jax.random.key(3)
     worth = assess(Ramp(), Square(), TARGET, found, key=key)
-    draws = match(Ramp(), Square(), TARGET, RandomSearch(), 20, key=key)
+    draws = match(Ramp(), Square(), TARGET, RandomSearch(), 63, key=key)
     points = np.asarray(draws.trajectory.theta)
-    assert len(np.unique(points, axis=0)) == 21
+    assert len(np.unique(points, axis=0)) == 63
     losses = [float(np.mean((np.asarray(Ramp()(point)) - np.asarray(TARGET)) ** 2)) for point in points]
     np.testing.assert_allclose(worth.draws.value_best, min(losses), rtol=1e-4)
 
@@ -100,7 +101,7 @@ def test_tables_and_whole_numbers_have_no_gradient_and_random_draws_step_in(prog
     assert without_gradient(synth) == (flat,)
     space = synth.space
     target = synth(jnp.array([0.62, 0.62]))
-    found = match(synth, Square(), target, steps=30, init=jnp.array([0.05, 0.3]))
+    found = match(synth, Square(), target, RMSProp(), steps=30, init=jnp.array([0.05, 0.3]))
     column = space.names.index(flat)
     assert not np.ptp(found.trajectory.theta[:, column])
     worth = assess(synth, Square(), target, found)
@@ -108,7 +109,7 @@ def test_tables_and_whole_numbers_have_no_gradient_and_random_draws_step_in(prog
     assert worth.kept.value_best == worth.draws.value_best < found.value_best
     assert not worth.worked
     assert (
-        worth.objections[0] == f"{flat} has no gradient for the search to follow; the best of 31 random draws is kept"
+        worth.objections[0] == f"{flat} has no gradient for the search to follow; the best of 93 random draws is kept"
     )
     assert worth.remarks(flat)[-2:] == ("never moved", "no gradient")
 

@@ -116,7 +116,7 @@ def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, 
     assert record["synth"]["space"]["names"] == ["freq", "gain"]
     assert record["loss"]["name"] == "L1_Spec"
     assert record["loss"]["stft"]["window_length"] == 600
-    assert record["search"]["name"] == "RMSProp"
+    assert record["search"]["name"] == "Race"
     assert record["search"]["bounded"] is False
     assert (record["steps"], record["seed"]) == (3, 5)
     assert record["target"]["file"] == target
@@ -158,7 +158,8 @@ def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, 
 
 
 def test_no_steps_tell_the_start(tmp_path, tone, target):
-    words = ["match", target, "--synth", tone, "--loss", "L1_Spec", "--steps", "0", "--bounded", "--keep-silence"]
+    words = ["match", target, "--synth", tone, "--loss", "L1_Spec", "--steps", "0", "--keep-silence"]
+    words += ["--search", "RMSProp", "--bounded"]
     assert main([*words, "-o", str(tmp_path / "out")]) == 0
     record = strict(tmp_path / "out" / "match.json")
     assert len(record["loss_per_step"]) == 1
@@ -168,13 +169,14 @@ def test_no_steps_tell_the_start(tmp_path, tone, target):
 
 
 def test_a_match_tells_whether_it_worked(tmp_path, capsys, tone):
-    """A target of its own: from two starts the gain and the frequency are found, and 62 draws come less near."""
+    """A target of its own: from two starts the gain and the frequency are found, and 186 draws come less near."""
     assert main(["render", tone, "freq=300", "gain=1", "-o", str(tmp_path / "target.wav")]) == 0
     words = ["match", str(tmp_path / "target.wav"), "--synth", tone, "--loss", "L1_Spec", "--steps", "30"]
+    words += ["--search", "RMSProp"]
     assert main([*words, "--starts", "2", "--bounded", "-o", str(tmp_path)]) == 0
     out, record = capsys.readouterr().out, strict(tmp_path / "match.json")
-    assert record["random_draws"]["number"] == 62
-    assert f"{record['random_draws']['loss_at_best']:.6g} of the best of 62 random draws" in out
+    assert record["random_draws"]["number"] == record["evaluations"] * 2 == 186
+    assert f"{record['random_draws']['loss_at_best']:.6g} of the best of 186 random draws" in out
     assert f"{record['loss_of_silence']:.6g} of silence" in out
     assert record["ok"] is (
         record["loss_at_best"] < min(record["random_draws"]["loss_at_best"], record["loss_of_silence"])
@@ -189,11 +191,10 @@ def test_a_match_tells_whether_it_worked(tmp_path, capsys, tone):
 def test_what_has_no_gradient_is_told_and_no_success(tmp_path, capsys, target):
     table = tmp_path / "table.dsp"
     table.write_text('import("stdfaust.lib"); process = os.osc(20 * int(hslider("freq", 22, 5, 50, 0.5)));')
-    assert (
-        main(["match", target, "--synth", str(table), "--loss", "L1_Spec", "--steps", "20", "-o", str(tmp_path)]) == 0
-    )
+    words = ["match", target, "--synth", str(table), "--loss", "L1_Spec", "-o", str(tmp_path)]
+    assert main([*words, "--search", "RMSProp", "--steps", "20"]) == 0
     out, record = capsys.readouterr().out, strict(tmp_path / "match.json")
-    assert "no success: freq has no gradient for the search to follow; the best of 21 random draws is kept" in out
+    assert "no success: freq has no gradient for the search to follow; the best of 42 random draws is kept" in out
     assert "(never moved; no gradient)" in out
     assert record["ok"] is False
     assert record["without_gradient"] == ["freq"]
@@ -201,6 +202,12 @@ def test_what_has_no_gradient_is_told_and_no_success(tmp_path, capsys, target):
     assert record["loss_at_best"] == record["random_draws"]["loss_at_best"] <= record["starts"][0]["loss_at_best"]
     assert record["parameters"] == record["random_draws"]["parameters"]
     assert record["start_kept"] is None
+    assert main([*words, "--evaluations", "60"]) == 0  # no gradient is asked for
+    out, record = capsys.readouterr().out, strict(tmp_path / "match.json")
+    assert "table, L1_Spec, Race: 60 evaluations from 1 random start" in out
+    assert (record["without_gradient"], record["evaluations"], len(record["loss_per_step"])) == ([], 60, 60)
+    assert record["search"]["name"] == "Race"
+    assert record["random_draws"]["number"] == 60
 
 
 def test_a_constant_offset_spoils_no_match(tmp_path, capsys):
@@ -209,7 +216,7 @@ def test_a_constant_offset_spoils_no_match(tmp_path, capsys):
     assert main(["render", "bp_noise", "lp_cut=500", "hp_cut=60", "-o", str(tone)]) == 0
     sound, rate = soundfile.read(tone)
     soundfile.write(offset, sound + 0.1, rate, subtype="FLOAT")
-    words = ["--synth", "bp_noise", "--loss", "SIMSE_Spec", "--steps", "60", "-o", str(tmp_path)]
+    words = ["--synth", "bp_noise", "--loss", "SIMSE_Spec", "-o", str(tmp_path)]
     assert main(["match", str(offset), *words]) == 0
     record = strict(tmp_path / "match.json")
     assert "removed a constant offset of 0.1" in capsys.readouterr().out
@@ -397,6 +404,10 @@ def test_help(capsys, command):
 
 def test_words_that_do_not_parse(tmp_path, fails, target):
     match = ("match", target, "--synth", "bp_noise", "--loss", "L1_Spec", "-o", tmp_path / "out")
+    assert "no search 'race'; did you mean 'Race'?" in fails(*match, "--search", "race")
+    assert "--bounded: Race stays inside the ranges by itself" in fails(*match, "--bounded")
+    assert "--evaluations: 0 is out of range" in fails(*match, "--evaluations", "0")
+    assert "not allowed with argument" in fails(*match, "--evaluations", "9", "--steps", "3")
     assert "--steps: -1 is out of range" in fails(*match, "--steps", "-1")
     assert "--starts: 0 is out of range" in fails(*match, "--starts", "0")
     assert "--seed: -1 is out of range" in fails(*match, "--seed", "-1")

@@ -201,14 +201,17 @@ def test_quantised_parameters_move_on_their_grid():
 
 
 def test_a_search_by_gradients_refuses_a_quantised_parameter():
-    from sonimatch import L1_Spec, RandomSearch, match
+    from sonimatch import L1_Spec, Race, RandomSearch, RMSProp, match
 
     synth = program('process = os.osc(100 * int(nentry("harm", 7, 0, 10, 1)));', num_samples=4410)
     target = synth(synth.space.theta({"harm": 3}))
-    with pytest.raises(ValueError, match=r"RMSProp follows gradients, and harm of mine has none.*RandomSearch"):
-        match(synth, L1_Spec(), target)
-    found = match(synth, L1_Spec(), target, RandomSearch(), 60)
-    assert synth.space.to_physical(found.theta_best).tolist() == [3]
+    with pytest.raises(ValueError, match=r"RMSProp follows gradients, and harm of mine has none.*Race"):
+        match(synth, L1_Spec(), target, RMSProp())
+    for search in (RandomSearch(), Race()):
+        found = match(synth, L1_Spec(), target, search, 60)
+        assert synth.space.to_physical(found.theta_best).tolist() == [3]
+        on_grid = synth.space.on_grid(found.trajectory.theta)
+        np.testing.assert_allclose(found.trajectory.theta, on_grid, atol=1e-6 if isinstance(search, Race) else 1)
 
 
 def slope_errors(synth, theta, steps=(1e-5, 1e-4, 1e-3)):

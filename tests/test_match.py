@@ -8,8 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from sonimatch import LOSSES, SEARCHES, L1_Spec, ParamSpace, RMSProp, bp_noise, landscape, match, noise_am
+from sonimatch import LOSSES, SEARCHES, L1_Spec, ParamSpace, Race, RMSProp, bp_noise, landscape, match, noise_am
 from sonimatch.search import rmsprop
+from sonimatch.types import Asking, Search, Stepping
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def test_match_follows_the_published_method(steps, clip_norm):
     start = np.array([0.9, 0.1])
     with jax.enable_x64(True):
         target = Ramp()(jnp.array([0.3, 0.8]))
-        result = match(Ramp(), Square(), target, RMSProp(clip_norm=clip_norm), steps, init=start)
+        result = match(Ramp(), Square(), target, RMSProp(clip_norm=clip_norm), steps=steps, init=start)
     theta, value, grad_norm = numpy_rmsprop(start, steps, clip_norm=clip_norm)
     assert result.trajectory.theta.shape == (steps + 1, 2)
     np.testing.assert_allclose(result.trajectory.theta, theta, atol=1e-6)
@@ -90,7 +91,7 @@ def test_the_update_is_optax():
 
 
 def test_the_best_point_is_the_best_of_the_trajectory():
-    result = match(Ramp(), Square(), TARGET, steps=60, init=jnp.array([0.9, 0.1]))
+    result = match(Ramp(), Square(), TARGET, RMSProp(), steps=60, init=jnp.array([0.9, 0.1]))
     best = int(np.argmin(result.trajectory.value))
     assert result.value_best == result.trajectory.value[best]
     np.testing.assert_array_equal(result.theta_best, result.trajectory.theta[best])
@@ -98,11 +99,11 @@ def test_the_best_point_is_the_best_of_the_trajectory():
 
 def test_many_starts_are_as_many_matches():
     starts = jax.random.uniform(jax.random.key(5), (5, 2))
-    batch = match(Ramp(), Square(), TARGET, steps=20, init=starts)
+    batch = match(Ramp(), Square(), TARGET, RMSProp(), steps=20, init=starts)
     assert batch.trajectory.theta.shape == (5, 21, 2)
     assert batch.ok.shape == (5,)
     for i, start in enumerate(starts):
-        alone = match(Ramp(), Square(), TARGET, steps=20, init=start)
+        alone = match(Ramp(), Square(), TARGET, RMSProp(), steps=20, init=start)
         np.testing.assert_allclose(batch.trajectory.theta[i], alone.trajectory.theta, atol=1e-6)
 
 
@@ -113,10 +114,11 @@ def test_the_random_start_comes_from_the_key():
     assert (first[0] != first[2]).all()
 
 
+@pytest.mark.parametrize("search", [RMSProp(), Race()], ids=lambda search: search.name)
 @pytest.mark.parametrize("progress", [True, False])
-def test_the_progress_bar_changes_nothing(progress):
-    result = match(Ramp(), Square(), TARGET, steps=43, init=jnp.array([0.9, 0.1]), progress=progress)
-    reference = match(Ramp(), Square(), TARGET, steps=43, init=jnp.array([0.9, 0.1]), progress=not progress)
+def test_the_progress_bar_changes_nothing(progress, search):
+    result = match(Ramp(), Square(), TARGET, search, steps=43, init=jnp.array([0.9, 0.1]), progress=progress)
+    reference = match(Ramp(), Square(), TARGET, search, steps=43, init=jnp.array([0.9, 0.1]), progress=not progress)
     np.testing.assert_allclose(result.trajectory.theta, reference.trajectory.theta, atol=1e-6)
 
 
@@ -129,8 +131,8 @@ def test_unbounded_leaves_the_range_and_bounded_does_not():
         def __call__(self, theta):
             return super().__call__(self.space.to_physical(theta))
 
-    free = match(Clipped(), Square(), target, RMSProp(), 50, init=start)
-    bounded = match(Clipped(), Square(), target, RMSProp(bounded=True), 50, init=start)
+    free = match(Clipped(), Square(), target, RMSProp(), steps=50, init=start)
+    bounded = match(Clipped(), Square(), target, RMSProp(bounded=True), steps=50, init=start)
     assert free.trajectory.theta[-1, 1] > 1.0
     assert bounded.trajectory.theta.max() <= 1.0
     assert bounded.trajectory.theta.min() >= 0.0
@@ -142,8 +144,8 @@ def test_a_trial_that_breaks_is_flagged_and_poisons_nobody():
     synth = Ramp(broken_above=0.5)
     starts = jnp.array([[0.9, 0.1], [0.2, 0.1], [0.45, 0.5]])
     target = Ramp()(jnp.array([0.7, 0.8]))
-    result = match(synth, Square(), target, steps=60, init=starts)
-    alone = match(synth, Square(), target, steps=60, init=starts[1])
+    result = match(synth, Square(), target, RMSProp(), steps=60, init=starts)
+    alone = match(synth, Square(), target, RMSProp(), steps=60, init=starts[1])
     assert not result.ok[0]
     assert np.isnan(result.value_best[0])
     np.testing.assert_allclose(result.theta_best[0], starts[0], rtol=1e-6)
@@ -156,7 +158,7 @@ def test_a_trial_that_breaks_is_flagged_and_poisons_nobody():
 def test_a_true_start_stays_near_and_a_near_start_comes_home(loss):
     """Every loss finds the cut-off of BP-Noise from a start beside it; 200 steps of 0.045 end within 0.03."""
     truth = jnp.array([0.4, 0.6])
-    result = match(bp_noise, loss, bp_noise(truth), steps=60, init=truth + jnp.array([0.08, -0.05]))
+    result = match(bp_noise, loss, bp_noise(truth), RMSProp(), steps=60, init=truth + jnp.array([0.08, -0.05]))
     assert bool(result.ok)
     assert result.value_best < result.trajectory.value[0]
     assert abs(float(result.theta_best[0]) - 0.4) < 0.03
@@ -169,10 +171,51 @@ def test_silence_as_a_target_is_finite():
 
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.name)
 def test_every_search_keeps_the_contract(search):
-    assert search.evals_per_step >= 1
+    assert isinstance(search, Search)
+    assert isinstance(search, Stepping) != isinstance(search, Asking)
     assert hash(search) == hash(replace(search))
-    result = match(Ramp(), Square(), TARGET, search, 200, init=jnp.array([0.9, 0.1]))
+    result = match(Ramp(), Square(), TARGET, search, steps=200, init=jnp.array([0.9, 0.1]))
+    assert result.trajectory.theta.shape == (201, 2)
+    np.testing.assert_allclose(result.trajectory.theta[0], [0.9, 0.1], atol=2e-6)
+    assert result.evaluations == 201 * search.cost(2)
     assert result.value_best < 0.05 * result.trajectory.value[0]
+    assert bool(result.ok)
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.name)
+def test_the_budget_is_counted_strictly(search):
+    """Every rendering is counted, by the synthesizer itself."""
+    rendered = []
+
+    @dataclass(frozen=True)
+    class Counted(Ramp):
+        def __call__(self, theta):
+            jax.debug.callback(lambda: rendered.append(1))
+            return super().__call__(theta)
+
+    found = match(Counted(), Square(), TARGET, search, 100, init=jnp.array([0.9, 0.1]), progress=False)
+    jax.effects_barrier()
+    assert len(rendered) == len(found.trajectory.value)
+    assert found.evaluations == len(rendered) * search.cost(2) <= 100 < found.evaluations + search.cost(2)
+
+
+@pytest.mark.parametrize("search", [search for search in SEARCHES if isinstance(search, Asking)], ids=lambda s: s.name)
+def test_searches_that_ask_stay_inside_and_are_the_same_in_company(search):
+    starts = jnp.array([[0.9, 0.1], [0.0, 1.0], [0.31, 0.8]])
+    for target in (TARGET, Ramp()(jnp.array([1.4, -0.2]))):  # the second is out of reach: best at a corner
+        batch = match(Ramp(), Square(), target, search, 150, init=starts)
+        theta = np.asarray(batch.trajectory.theta)
+        assert ((theta >= 0) & (theta <= 1)).all()
+        alone = match(Ramp(), Square(), target, search, 150, init=starts[:1])
+        np.testing.assert_allclose(theta[:1], alone.trajectory.theta, atol=1e-6)
+    np.testing.assert_allclose(batch.theta_best, [[1.0, 0.0]] * 3, atol=0.02)
+
+
+@pytest.mark.parametrize("search", [search for search in SEARCHES if isinstance(search, Asking)], ids=lambda s: s.name)
+def test_searches_that_ask_pass_by_what_is_not_finite(search):
+    result = match(Ramp(broken_above=0.4), Square(), TARGET, search, 200, init=jnp.array([0.9, 0.1]))
+    assert not result.ok
+    np.testing.assert_allclose(result.theta_best, [0.3, 0.8], atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +243,8 @@ def test_wrong_problems_are_refused():
     for start in ([0.5, 700.0], [[0.5, 0.5], [0.5, 1.01]], [0.5, -0.2], [0.5, np.nan]):
         with pytest.raises(ValueError, match=r"b = .* is no unit value: these run from 0 to 1"):
             match(Ramp(), Square(), TARGET, init=start)
+    with pytest.raises(ValueError, match="evaluations must be 3 or more, a step of RMSProp here, not 2"):
+        match(Ramp(), Square(), TARGET, RMSProp(), 2)
     with pytest.raises(ValueError, match="steps must be 0 or more, not -1"):
         match(Ramp(), Square(), TARGET, steps=-1)
 

@@ -63,7 +63,7 @@ def test_a_stored_study_of_its_size_is_small_enough_for_a_page():
 
 def test_a_match_is_its_trajectory_and_a_batch_is_refused():
     one = path()
-    match = Match(one, one.theta[-1], one.value[-1], np.array(True))
+    match = Match(one, one.theta[-1], one.value[-1], np.array(True), np.array(3))
     assert Replay(noise_am, {"a": match}, {}).data["trials"] == Replay(noise_am, {"a": one}, {}).data["trials"]
     batch = Trajectory(*(np.stack([each] * 3) for each in vars(one).values()))
     with pytest.raises(ValueError, match=r"a has theta \(3, 21, 2\).*must be \(T, 2\), \(T,\), \(T,\).*one trial at"):

@@ -151,7 +151,7 @@ def test_a_trial_is_a_match(finished):
     trials = finished.trials["tone", "short"]
     problem = TINY.draw(TONE, SHORT, [3])
     np.testing.assert_array_equal(problem.target[0], TONE(problem.theta_true[0]))
-    alone = match(TONE, SHORT, problem.target[0], RMSProp(), 5, init=problem.theta_init[0])
+    alone = match(TONE, SHORT, problem.target[0], RMSProp(), steps=5, init=problem.theta_init[0])
     np.testing.assert_allclose(trials.theta[3], alone.trajectory.theta, atol=1e-5)
     np.testing.assert_allclose(trials.MSS[3], TINY.score(problem.target[0], TONE(trials.end[3])), rtol=1e-5)
 

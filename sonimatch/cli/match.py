@@ -29,12 +29,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loss", metavar="L", required=True, help="a name from `sonimatch list`")
     parser.add_argument("--from", dest="start", metavar="S", type=words.seconds, default=0.0, help="begin there (0 s)")
     parser.add_argument("--seconds", metavar="S", type=words.seconds, help="use so much of TARGET (to its end)")
-    parser.add_argument("--steps", metavar="N", type=whole(0), default=200, help="updates of each search (200)")
+    parser.add_argument("--search", metavar="H", type=words.search_name, default="Race", help="the heuristic (Race)")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--evaluations", metavar="N", type=whole(1), default=200,
+        help="renderings of each search; the slope along a parameter counts as one more (200)",
+    )  # fmt: skip
+    budget.add_argument("--steps", metavar="N", type=whole(0), help="updates of each search, in place of evaluations")
     parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="the same seed, the same result (0)")
     parser.add_argument(
         "--starts", metavar="N", type=whole(1), default=1, help="random starts, in one batch; the best is kept (1)"
     )
-    parser.add_argument("--bounded", action="store_true", help="keep the search inside the parameters' ranges")
+    parser.add_argument("--bounded", action="store_true", help="keep a descent inside the parameters' ranges")
     parser.add_argument("--keep-silence", action="store_true", help="do not trim the start of TARGET")
     words.add_output_folder(parser)
 
@@ -60,7 +66,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"target: {args.target}, {seconds:.4g} s at {rate} Hz")
     print(*(f"  {change}" for change in changes or ["used as it is"]), sep="\n")
     starts = "1 random start" if args.starts == 1 else f"{args.starts} random starts"
-    print(f"{synth.name}, {loss.name}: {args.steps} steps from {starts}, seed {args.seed}", flush=True)
+    search = words.search(args.search, args.bounded)
+    budget = f"{args.evaluations} evaluations" if args.steps is None else f"{args.steps} steps"
+    print(f"{synth.name}, {loss.name}, {search.name}: {budget} from {starts}, seed {args.seed}", flush=True)
 
     import jax
     import numpy as np
@@ -68,17 +76,18 @@ def run(args: argparse.Namespace) -> None:
     from sonimatch.assessment import assess
     from sonimatch.match import match
     from sonimatch.plots import match_figure
-    from sonimatch.search import RandomSearch, RMSProp
+    from sonimatch.search import RandomSearch
 
     space = synth.space
-    search = RandomSearch() if any(space.quantised) else RMSProp(bounded=args.bounded)
-    if grid := [name for name, quantised in zip(space.names, space.quantised, strict=True) if quantised]:
-        print(f"  random search: {', '.join(grid)} has only the settings of its slider, and no gradient")
     start_key, key = jax.random.split(jax.random.key(args.seed))
     init = space.sample(start_key, args.starts)
     aim = jax.numpy.asarray(target)
-    found = jax.device_get(match(synth, loss, aim, search, args.steps, init=init, key=key))
-    worth = assess(synth, loss, aim, found, search, key=jax.random.fold_in(key, 1))
+    try:
+        found = match(synth, loss, aim, search, args.evaluations, steps=args.steps, init=init, key=key)
+    except ValueError as error:  # a budget below one step, or a descent and a parameter without slopes
+        raise InputError(str(error)) from None
+    found = jax.device_get(found)
+    worth = assess(synth, loss, aim, found, key=jax.random.fold_in(key, 1))
     theta, path = worth.kept.theta_best, worth.kept.trajectory
     sound = np.asarray(synth(theta))
     finite = bool(np.isfinite(worth.kept.value_best) and np.isfinite(sound).all())
@@ -92,7 +101,8 @@ def run(args: argparse.Namespace) -> None:
         "synth": told.described(synth),
         "loss": {"name": loss.name} | told.settings(loss),
         "search": {"name": kept_search.name} | told.settings(kept_search),
-        "steps": args.steps,
+        "steps": found.trajectory.value.shape[1] - 1,
+        "evaluations": int(found.evaluations[0]),
         "seed": args.seed,
         "versions": {"python": platform.python_version()} | {name: told.version(name) for name in _PACKAGES},
         "device": jax.default_backend(),
@@ -109,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
     if broken := int((~found.ok).sum()):
         print(f"not finite somewhere on the way: {broken} of {starts}")
     if not finite:
-        raise FailedError(f"no finite loss in {args.steps} steps from {starts}; see {to_json}")
+        raise FailedError(f"no finite loss in {budget} from {starts}; see {to_json}")
     for name, value in told.parameters(synth, theta).items():
         remarks = "; ".join(worth.remarks(name))
         print(f"  {name} = {value['value']:.5g} {value['unit']}".rstrip() + (f" ({remarks})" if remarks else ""))

@@ -101,7 +101,7 @@ def settings(thing: Loss | Search) -> dict[str, Any]:
     from dataclasses import asdict
 
     values = asdict(thing)  # pyright: ignore[reportArgumentType] (static values are dataclasses)
-    return {name: value for name, value in values.items() if name not in ("name", "evals_per_step")}
+    return {name: value for name, value in values.items() if name != "name"}
 
 
 def described(synth: Synth) -> dict[str, Any]:

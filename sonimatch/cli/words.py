@@ -13,7 +13,7 @@ from sonimatch import _HOME
 if TYPE_CHECKING:
     from sonimatch.faust import FaustSynth
     from sonimatch.study import Study
-    from sonimatch.types import Loss, Synth
+    from sonimatch.types import Loss, Search, Synth
 
 SYNTH_HELP = "a name from `sonimatch list`, or the path of a Faust program (.dsp)"
 RECORD_HELP = "a record that `study run` wrote"
@@ -84,6 +84,26 @@ def loss_name(word: str, *also: str) -> str:
 
 def loss_name_or_all(word: str) -> str:
     return loss_name(word, "all")
+
+
+def search_name(word: str) -> str:
+    """The type of an argument that names a search."""
+    return nearest("search", word, _public("search"))
+
+
+def search(name: str, bounded: bool) -> Search:
+    """The search of a name, at its default settings, a descent kept inside the ranges if it is to be `bounded`."""
+    from dataclasses import replace
+
+    from sonimatch.search import SEARCHES
+    from sonimatch.search.descent import Descent
+
+    found = {search.name: search for search in SEARCHES}[name]
+    if not bounded:
+        return found
+    if not isinstance(found, Descent):
+        raise InputError(f"--bounded: {name} stays inside the ranges by itself; the option is for descents")
+    return replace(found, bounded=True)
 
 
 def _public(room: str) -> tuple[str, ...]:

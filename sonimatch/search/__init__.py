@@ -2,8 +2,10 @@
 
 from sonimatch.search.adam import Adam
 from sonimatch.search.gradient_descent import GradientDescent
+from sonimatch.search.race import Race
 from sonimatch.search.random import RandomSearch
 from sonimatch.search.rmsprop import RMSProp
 
-SEARCHES = (RMSProp(), Adam(), GradientDescent(), RandomSearch())
-"""RMSProp, the search of the published study; two more that follow the gradient; and random search, the yardstick."""
+SEARCHES = (Race(), RMSProp(), Adam(), GradientDescent(), RandomSearch())
+"""The race, which `match` runs where nothing else is said; RMSProp, the search of the published study; two more that
+follow the gradient; and random search, the yardstick."""

@@ -15,7 +15,7 @@ from sonimatch.types import Objective, Trajectory
 
 @dataclass(frozen=True, kw_only=True)
 class Descent:
-    """Steps against the gradient, one evaluation each, in the coordinates of the published method.
+    """Steps against the gradient, a value with its slopes each, in the coordinates of the published method.
 
     These are `nu = 2 theta - 1` in `[-1, 1]`. The gradient `g` is scaled to `||g||_2 <= clip_norm` (None: not scaled,
     but each component is kept within 1e18, whose square float32 holds) and handed to the `rule` of the subclass.
@@ -27,7 +27,6 @@ class Descent:
     clip_norm: float | None = 1.0
     bounded: bool = False
     name: str
-    evals_per_step: int = 1
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0:
@@ -61,6 +60,9 @@ class Descent:
         norm = jnp.linalg.norm(gradient / scale)
         clipped = gradient / scale / norm * limit
         return jnp.where(norm < limit / scale, gradient, clipped)
+
+    def cost(self, n_parameters: int) -> int:
+        return 1 + n_parameters
 
     def init(self, theta: jax.Array, key: jax.Array) -> Any:
         nu = 2 * theta - 1

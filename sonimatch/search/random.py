@@ -20,7 +20,9 @@ class RandomSearch:
     """
 
     name: str = "RandomSearch"
-    evals_per_step: int = 1
+
+    def cost(self, n_parameters: int) -> int:
+        return 1
 
     def init(self, theta: jax.Array, key: jax.Array) -> Any:
         return theta

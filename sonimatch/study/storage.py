@@ -99,6 +99,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         header = json.loads(arrays.pop("header").tobytes())
         if _checksum(header["settings"], arrays) != header["checksum"]:
             raise ValueError("the checksum does not fit")
+        header["settings"].get("search", {}).pop("evals_per_step", None)  # 1 in records made before costs were strict
     except FileNotFoundError:
         raise StudyError(f"{path}: there is no such file") from None
     except StudyError:
