@@ -483,7 +483,7 @@ def test_records_that_are_not_whole(tmp_path, finished):
             found += "y.npz is damaged" in str(error)
         else:  # some bytes of an archive say nothing
             assert (again.checksum, again.provenance) == (finished.checksum, finished.provenance)
-    assert found > 15
+    assert found > 10
     with np.load(tmp_path / "x.npz") as file:
         arrays = {name: file[name] for name in file.files}
     arrays["tone/short/MSS"][0] += 1

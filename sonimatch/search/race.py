@@ -14,23 +14,25 @@ from sonimatch.search.nelder_mead import Simplex
 
 @dataclass(frozen=True, kw_only=True)
 class Race:
-    """Screening by a Sobol sequence, races of simplexes from its best points, a scan along each axis, and polish.
+    """Screening by a Sobol sequence, races of simplexes from its best points, and scans along each axis with a rematch.
 
     1. The start and, to make `screen` points, an unscrambled Sobol sequence without its origin; those of lowest value,
        at least `gap` apart in some parameter, start simplexes of `edge` (`Simplex`).
     2. `rounds`, each so many simplexes and so many steps: the best of them go on, one evaluation a step each.
-    3. `scan` points along each axis through the best point. Those of lowest value, `gap` away from it, start simplexes
-       that race with the winner over the rounds `rematch`: a parameter that was caught in a wrong valley while the
-       others were right finds out.
-    4. The winner walks until the budget is spent, ever smaller.
+    3. For each of the `scans`, `(points, width)`: so many points along each axis through the best point, over this part
+       of the range around it. Those of lowest value, a space of the scan apart, start simplexes that race with the
+       winner over the rounds `rematch`: a parameter that was caught in a wrong valley while the others were right finds
+       out.
+    4. The winner walks `polish` steps, and the scans begin again, for as long as it is asked.
 
     Asks for values only: no gradient, any synth. Bounds hold at every point. Shown in notebooks/optimizer.md.
     """
 
     screen: int = 32
     rounds: tuple[tuple[int, int], ...] = ((3, 6), (2, 6), (1, 10))
-    scan: int = 8
-    rematch: tuple[tuple[int, int], ...] = ((4, 8), (2, 8))
+    scans: tuple[tuple[int, float], ...] = ((8, 1.0), (10, 0.2))
+    rematch: tuple[tuple[int, int], ...] = ((3, 6), (2, 6))
+    polish: int = 20
     edge: float = 0.06
     gap: float = 0.1
     name: str = "Race"
@@ -44,27 +46,31 @@ class Race:
             sobol = qmc.Sobol(start.size, scramble=False).random(self.screen)[1:]
         points = np.vstack([start, sobol])
         values = yield points
-        first = self._apart(points, values, self.rounds[0][0])
-        racers = [Simplex(points[i], values[i], self.edge) for i in first]
-        racers = yield from self._race(racers, self.rounds)
-        winner = racers[0]
-        along = np.tile(winner.best, (start.size, self.scan, 1))
-        along[np.arange(start.size), :, np.arange(start.size)] = (np.arange(self.scan) + 0.5) / self.scan
-        points = along.reshape(-1, start.size)
-        values = yield points
-        away = np.abs(points - winner.best).max(1) >= self.gap
-        points, values = points[away], values[away]
-        others = self._apart(points, values, self.rematch[0][0] - 1)
-        racers = [winner, *(Simplex(points[i], values[i], 0.7 * self.edge) for i in others)]
-        racers = yield from self._race(racers, self.rematch)
+        first = self._apart(points, values, self.rounds[0][0], self.gap)
+        racers = yield from self._race([Simplex(points[i], values[i], self.edge) for i in first], self.rounds)
         while True:
-            racers = yield from self._race(racers, [(1, 1)])
+            for count, width in self.scans:
+                winner, space = racers[0], width / count
+                places = (np.arange(count) + 0.5) * space - (0.0 if width == 1 else width / 2)
+                axes = np.repeat(np.arange(start.size), count)
+                points = np.tile(winner.best, (axes.size, 1))
+                points[np.arange(axes.size), axes] = np.tile(places, start.size) + (width < 1) * winner.best[axes]
+                points = points[((points >= 0) & (points <= 1)).all(1)]
+                values = yield points
+                away = np.abs(points - winner.best).max(1) >= space / 2
+                points, values = points[away], values[away]
+                others = self._apart(points, values, self.rematch[0][0] - 1, space)
+                edge = min(0.7 * self.edge, space / 2)
+                racers = [winner, *(Simplex(points[i], values[i], edge) for i in others)]
+                racers = yield from self._race(racers, self.rematch)
+            racers = yield from self._race(racers, [(1, self.polish)])
 
-    def _apart(self, points: np.ndarray, values: np.ndarray, count: int) -> list[int]:
-        """The best points, as many as asked for, that are `gap` apart."""
+    @staticmethod
+    def _apart(points: np.ndarray, values: np.ndarray, count: int, gap: float) -> list[int]:
+        """Which points are best, as many as asked for, at least `gap` apart."""
         found: list[int] = []
         for i in np.argsort(values, kind="stable"):
-            if len(found) < count and all(np.abs(points[i] - points[j]).max() >= self.gap for j in found):
+            if len(found) < count and all(np.abs(points[i] - points[j]).max() >= gap for j in found):
                 found.append(i)
         return found
 
