@@ -1,0 +1,55 @@
+"""The work of carrying one spectrum into another along frequency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from sonimatch.features import PAPER_STFT, STFT, mono
+from sonimatch.losses.l1_spec import check_shapes
+
+
+@dataclass(frozen=True)
+class SOT_Spec:
+    """`L = mean_t W_p(A[t], B[t])^p`: spectral optimal transport, frame by frame.
+
+    `A[t, f]` is the magnitude spectrogram of `stft`, divided in each frame by its sum, and `W_p` the Wasserstein
+    distance of two distributions over frequency, which runs from 0 to 1 at half the sample rate:
+    `W_p^p = ∫ |F_A⁻¹(q) - F_B⁻¹(q)|^p dq` from 0 to 1, with `F⁻¹` the inverse of the cumulative sum. So it tells how
+    far a partial has moved, and the slope points there from afar.
+
+    The sound is first divided by its peak and its magnitudes are raised by `epsilon`, so that a silent frame counts as
+    white: **exactly deaf to gain**, to that of the whole as to that of a frame far above `epsilon`. 0 at equality,
+    where there is a corner, and positive elsewhere. `order >= 1` is p, and `epsilon > 0`; else `ValueError`.
+    `feature` takes audio `[samples]` and gives the cumulative sums `[frames, bins]`; `distance` raises `ValueError`
+    for features of different shapes. Source: B. Torres, G. Peeters, G. Richard, "Unsupervised harmonic parameter
+    estimation using differentiable DSP and spectral optimal transport", 2024. Shown in notebooks/losses.md.
+    """
+
+    stft: STFT = PAPER_STFT
+    order: float = 2
+    epsilon: float = 1e-6
+    name: str = "SOT_Spec"
+    sample_rate: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.order >= 1 and self.epsilon > 0):
+            raise ValueError(f"order is {self.order}, epsilon {self.epsilon}; they must be >= 1 and > 0")
+
+    def feature(self, audio: jax.Array) -> jax.Array:
+        audio = mono(audio)
+        peak = jax.lax.stop_gradient(jnp.abs(audio).max(initial=0))  # the value does not depend on it
+        cumulative = jnp.cumsum(self.stft(audio / jnp.where(peak > 0, peak, 1)) + self.epsilon, axis=1)
+        return cumulative / cumulative[:, -1:]
+
+    def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
+        """Between two neighbours of all cumulative sums, sorted, each inverse rests at the bin whose number is how many
+        sums of its own are below."""
+        check_shapes(a, b)
+        passed = jnp.concatenate([jnp.ones_like(a), -jnp.ones_like(b)], axis=1)
+        sums, passed = jax.lax.sort((jnp.concatenate([a, b], axis=1), passed), num_keys=1)
+        bins_apart = jnp.cumsum(passed, axis=1) - passed
+        steps = jnp.diff(sums, axis=1, prepend=0)
+        return (steps * jnp.abs(jax.lax.stop_gradient(bins_apart) / (a.shape[1] - 1)) ** self.order).sum(1).mean()
