@@ -36,5 +36,5 @@ class MFCC_Spec(LogMel):
 
     def feature(self, audio: jax.Array) -> jax.Array:
         bands = super().feature(audio)
-        transform = dct(np.eye(self.n_mels), norm="ortho", axis=0)[1 : self.n_coefficients + 1].T
+        transform = np.asarray(dct(np.eye(self.n_mels), norm="ortho"))[:, 1 : self.n_coefficients + 1]
         return jnp.matmul(bands, jnp.asarray(transform, bands.dtype), precision="highest")

@@ -31,7 +31,7 @@ class SOT_Spec:
 
     stft: STFT = STFT(2048, 512, 2048, pad=1024)  # noqa: RUF009 (frozen)
     order: float = 2
-    epsilon: float = 1e-6
+    epsilon: float = 1e-5
     name: str = "SOT_Spec"
     sample_rate: int | None = None
 
@@ -50,8 +50,9 @@ class SOT_Spec:
         the bin whose number is how many sums of its own have been passed; so a sum counts as often as the cost falls
         there. The derivative is right with these numbers held fixed, since they change where neighbours meet."""
         check_shapes(a, b)
-        below = jax.vmap(jnp.searchsorted)(b, a)  # of b's sums, for each of a's
-        up_to = jax.vmap(partial(jnp.searchsorted, side="right"))(a, b)
+        one, other = (jax.lax.cummax(jax.lax.stop_gradient(sums), 1) for sums in (a, b))  # rounding may make them fall
+        below = jax.vmap(jnp.searchsorted)(other, one)  # of b's sums, for each of a's
+        up_to = jax.vmap(partial(jnp.searchsorted, side="right"))(one, other)
         bins = jnp.arange(a.shape[1])
 
         def falls(apart: jax.Array) -> jax.Array:
