@@ -25,7 +25,7 @@ def main() -> None:
     print("| synth | loss | first call (s) | then (s) | per step (ms) |")
     print("| --- | --- | --- | --- | --- |")
     for synth in sonimatch.SYNTHS[:4]:
-        for loss in sonimatch.LOSSES:
+        for loss in sonimatch.PAPER_LOSSES:
             first = seconds(synth, loss)
             best = min(seconds(synth, loss) for _ in range(REPEATS))
             figures = f"{first:.2f} | {best:.2f} | {1e3 * best / (STEPS + 1):.1f}"

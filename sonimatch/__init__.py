@@ -25,7 +25,20 @@ if _TYPE_CHECKING:
     from sonimatch.faust import FaustSynth as Synth
     from sonimatch.features import PAPER_STFT, RELEASED_STFT, STFT
     from sonimatch.landscape import Landscape, landscape
-    from sonimatch.losses import LOSSES, RELEASED_LOSSES, DTW_Envelope, L1_Spec, Scattering, SIMSE_Spec
+    from sonimatch.losses import (
+        LOSSES,
+        PAPER_LOSSES,
+        RELEASED_LOSSES,
+        CumulativeEnergy,
+        DTW_Envelope,
+        L1_Spec,
+        LogMel,
+        Marginals,
+        MFCC_Spec,
+        Scattering,
+        SIMSE_Spec,
+        SOT_Spec,
+    )
     from sonimatch.match import match, match_all
     from sonimatch.metrics import MSS, PAPER_MSS, RELEASED_MSS, P_loss
     from sonimatch.search import SEARCHES, Adam, GradientDescent, Race, RandomSearch, RMSProp
@@ -46,7 +59,8 @@ _HOME = {
     "faust": "FaustError FaustSynth",
     "features": "PAPER_STFT RELEASED_STFT STFT",
     "landscape": "Landscape landscape",
-    "losses": "LOSSES RELEASED_LOSSES L1_Spec SIMSE_Spec Scattering DTW_Envelope",
+    "losses": "LOSSES PAPER_LOSSES RELEASED_LOSSES L1_Spec SIMSE_Spec Scattering DTW_Envelope "
+    "Marginals CumulativeEnergy SOT_Spec LogMel MFCC_Spec",
     "match": "match match_all",
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",
     "search": "SEARCHES Race RMSProp Adam GradientDescent RandomSearch",

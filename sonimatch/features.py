@@ -46,12 +46,7 @@ class STFT:
         return window / np.linalg.norm(window) if self.normalize else window
 
     def __call__(self, audio: jax.Array) -> jax.Array:
-        audio = jnp.asarray(audio)
-        least = max(self.window_length - 2 * self.pad, self.pad + 1)
-        if audio.ndim != 1 or not jnp.issubdtype(audio.dtype, jnp.floating):
-            raise ValueError(f"audio is {audio.dtype}{list(audio.shape)}; it must be float [samples]")
-        if audio.size < least:
-            raise ValueError(f"audio has {audio.size} samples; this STFT needs at least {least}")
+        audio = mono(audio, least=max(self.window_length - 2 * self.pad, self.pad + 1))
         frames = _frames(jnp.pad(audio, self.pad, mode="reflect"), self.window_length, self.hop_length)
         return _magnitude(jnp.fft.rfft(frames * jnp.asarray(self.window, audio.dtype), self.fft_length))
 
@@ -79,9 +74,27 @@ def _frames(audio: jax.Array, length: int, hop: int) -> jax.Array:
 
 def _magnitude(spectrum: jax.Array) -> jax.Array:
     """`|z|` with derivative 0 at 0, where that of `abs` is NaN."""
-    power = spectrum.real**2 + spectrum.imag**2
-    silent = power == 0
-    return jnp.where(silent, 0, jnp.sqrt(jnp.where(silent, 1, power)))
+    return root(spectrum.real**2 + spectrum.imag**2)
+
+
+def root(x: jax.Array) -> jax.Array:
+    """`sqrt(x)` of numbers from 0 upwards, with derivative 0 at 0."""
+    return jnp.where(x == 0, 0, jnp.sqrt(jnp.where(x == 0, 1, x)))
+
+
+def absolute(x: jax.Array) -> jax.Array:
+    """`|x|` with derivative 0 at 0, where that of `jnp.abs` is 1."""
+    return x * jnp.sign(x)
+
+
+def mono(audio: jax.Array, least: int = 1) -> jax.Array:
+    """The audio, if it is float `[samples]` and has at least so many of them, else `ValueError`."""
+    audio = jnp.asarray(audio)
+    if audio.ndim != 1 or not jnp.issubdtype(audio.dtype, jnp.floating):
+        raise ValueError(f"audio is {audio.dtype}{list(audio.shape)}; it must be float [samples]")
+    if audio.size < least:
+        raise ValueError(f"audio has {audio.size} samples; this needs at least {least}")
+    return audio
 
 
 def envelope(spectrogram: jax.Array, sigma_frames: float = 3.0, radius_frames: int = 10) -> jax.Array:

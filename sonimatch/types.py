@@ -17,6 +17,9 @@ import numpy as np
 Objective = Callable[[jax.Array], jax.Array]
 """A differentiable function from `theta [P]` (unit-cube coordinates) to a scalar loss."""
 
+Feature = Any
+"""What a loss compares: an array, or a tuple of arrays."""
+
 
 @runtime_checkable
 class Synth(Protocol):
@@ -41,8 +44,8 @@ class Synth(Protocol):
 class Loss(Protocol):
     """A similarity measure, split so that the target's features are computed once.
 
-    `feature(audio)` maps audio `[samples]` to an array; `distance(a, b)` maps the target's feature `a`
-    and the candidate's feature `b` to a scalar, smaller is more alike.
+    `feature(audio)` maps audio `[samples]` to an array, or a tuple of arrays; `distance(a, b)` maps the
+    target's feature `a` and the candidate's feature `b` to a scalar, smaller is more alike.
     `sample_rate` is the only rate (Hz) the loss accepts, or None when any will do.
     """
 
@@ -50,8 +53,8 @@ class Loss(Protocol):
     def name(self) -> str: ...
     @property
     def sample_rate(self) -> int | None: ...
-    def feature(self, audio: jax.Array) -> jax.Array: ...
-    def distance(self, a: jax.Array, b: jax.Array) -> jax.Array: ...
+    def feature(self, audio: jax.Array) -> Feature: ...
+    def distance(self, a: Feature, b: Feature) -> jax.Array: ...
 
 
 @runtime_checkable

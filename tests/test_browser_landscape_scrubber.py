@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from sonimatch import LOSSES, L1_Spec, SIMSE_Spec, hp_noise, noise_am, s_noise_am
+from sonimatch import PAPER_LOSSES, L1_Spec, SIMSE_Spec, hp_noise, noise_am, s_noise_am
 from sonimatch.widgets.landscape_scrubber import LandscapeScrubber
 
 ELEMENT = "document.querySelector('div.sonimatch > div')"
@@ -65,7 +65,7 @@ def test_wherever_the_handle_goes_its_gradients_are_those_of_jax(page, synth, ai
 
     To 2e-3 of the number, and of the steepest slope: forward mode here, reverse mode there, in single precision."""
     name, space = synth.space.names[0], synth.space
-    element = LandscapeScrubber(synth, LOSSES, {name: aim}, num=61, targets=0, progress=False)
+    element = LandscapeScrubber(synth, PAPER_LOSSES, {name: aim}, num=61, targets=0, progress=False)
     there, target, seen = page(element), synth(space.theta({name: aim})), []
 
     def distance(loss, theta):
@@ -78,7 +78,7 @@ def test_wherever_the_handle_goes_its_gradients_are_those_of_jax(page, synth, ai
         found = shown(there)
         assert abs(found["theta"] - wanted) < 1 / 60, "the nearest that is computed"
         seen.append(found["theta"])
-        for loss in LOSSES:
+        for loss in PAPER_LOSSES:
             exact = float(slope(loss, np.array([found["theta"]], np.float32))[0])
             close = pytest.approx(exact, rel=2e-3, abs=2e-3 * float(np.abs(element.tables[loss.name][0, 1]).max()))
             assert found["gradient"][loss.name] == close, (place, loss.name)

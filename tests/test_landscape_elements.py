@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sonimatch import LOSSES, L1_Spec, hp_noise, landscape, noise_am
+from sonimatch import PAPER_LOSSES, L1_Spec, Marginals, hp_noise, landscape, noise_am
 from sonimatch.widgets.landscape_explorer import LandscapeExplorer
 from sonimatch.widgets.landscape_scrubber import BESIDE, LandscapeScrubber
 
@@ -34,7 +34,7 @@ def close(found, expected, rtol=1e-5):
     np.testing.assert_allclose(found, expected, rtol=rtol, atol=2e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", [*PAPER_LOSSES, Marginals()], ids=lambda loss: loss.name)
 def test_the_scrubbers_tables_are_landscapes(loss):
     scrubber = LandscapeScrubber(HIGH_PASS, [loss], {"cut": 8000}, num=5, targets=3, progress=False)
     aim = float(HIGH_PASS.space.theta({"cut": 8000})[0])

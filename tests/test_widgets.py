@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.colors import to_rgba_array
 from PIL import Image
 
 from sonimatch import SYNTHS, bp_noise, plots
@@ -97,6 +98,14 @@ def test_figures_show_themselves_and_every_loss_has_its_color():
 
     assert {loss.name for loss in LOSSES} == set(plots.COLORS)
     assert len(set(plots.COLORS.values())) == len(LOSSES)
+    for color in plots.COLORS.values():  # WCAG 2.2: lines and dots have a contrast of 3 to their ground
+        light, dark, own = (
+            np.where((rgb := to_rgba_array(each)[0, :3]) <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+            @ [0.2126, 0.7152, 0.0722]
+            for each in ("white", "#121212", color)
+        )
+        assert (light + 0.05) / (own + 0.05) > 3
+        assert (own + 0.05) / (dark + 0.05) > 3
     png = plots.sounds_figure({"a": TONE, "b": 0 * TONE}, 8_000)._repr_png_()
     assert png.startswith(b"\x89PNG")
     assert len(png) < 200_000

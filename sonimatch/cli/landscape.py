@@ -21,8 +21,9 @@ EXAMPLES = """\
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--synth", metavar="S", type=words.synth_name, required=True, help=words.SYNTH_HELP)
     parser.add_argument(
-        "--loss", metavar="L", type=words.loss_name_or_all, required=True, help="a name from `sonimatch list`, or all"
-    )
+        "--loss", metavar="L", type=words.loss_name_or_all, required=True,
+        help="a name from `sonimatch list`, or all four of the published study",
+    )  # fmt: skip
     parser.add_argument("--parameter", metavar="NAME", help="the free parameter, if the synthesizer has several")
     parser.add_argument(
         "--target",

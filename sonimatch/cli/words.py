@@ -148,10 +148,10 @@ def synth(name: str, args: argparse.Namespace | None = None) -> FaustSynth:
 
 
 def losses(name: str) -> tuple[Loss, ...]:
-    """The loss of a name, or all of them."""
-    from sonimatch.losses import LOSSES
+    """The loss of a name, or with `all` those of the published study."""
+    from sonimatch.losses import PAPER_LOSSES
 
-    return LOSSES if name == "all" else (loss(name),)
+    return PAPER_LOSSES if name == "all" else (loss(name),)
 
 
 def loss(name: str) -> Loss:

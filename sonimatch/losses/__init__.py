@@ -1,13 +1,22 @@
 """The losses, one family per file."""
 
 from sonimatch.features import RELEASED_STFT
+from sonimatch.losses.cumulative_energy import CumulativeEnergy
 from sonimatch.losses.dtw_envelope import DTW_Envelope, soft_dtw
 from sonimatch.losses.l1_spec import L1_Spec
+from sonimatch.losses.log_mel import LogMel
+from sonimatch.losses.marginals import Marginals
+from sonimatch.losses.mfcc_spec import MFCC_Spec
 from sonimatch.losses.scattering import Scattering
 from sonimatch.losses.simse_spec import SIMSE_Spec
+from sonimatch.losses.sot_spec import SOT_Spec
+from sonimatch.losses.sum import Sum
 
-LOSSES = (L1_Spec(), SIMSE_Spec(), Scattering(), DTW_Envelope())
-"""Every loss at its default settings, those of the published text."""
+PAPER_LOSSES = (L1_Spec(), SIMSE_Spec(), Scattering(), DTW_Envelope())
+"""The four losses of the published study, at the settings of its text."""
+
+LOSSES = (*PAPER_LOSSES, Marginals(), CumulativeEnergy(), SOT_Spec(), LogMel(), MFCC_Spec())
+"""Every loss at its default settings, those of the published study first."""
 
 RELEASED_LOSSES = (
     L1_Spec(stft=RELEASED_STFT),
@@ -15,6 +24,9 @@ RELEASED_LOSSES = (
     Scattering(released=True),
     DTW_Envelope(stft=RELEASED_STFT),
 )
-"""The same losses in the same order, as the released code of the study computes them."""
+"""The published four in the same order, as the released code of the study computes them."""
 
-__all__ = ["LOSSES", "RELEASED_LOSSES", "DTW_Envelope", "L1_Spec", "SIMSE_Spec", "Scattering", "soft_dtw"]
+__all__ = [
+    "LOSSES", "PAPER_LOSSES", "RELEASED_LOSSES", "CumulativeEnergy", "DTW_Envelope", "L1_Spec", "LogMel", "MFCC_Spec",
+    "Marginals", "SIMSE_Spec", "SOT_Spec", "Scattering", "Sum", "soft_dtw",
+]  # fmt: skip

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 
-from sonimatch.features import PAPER_STFT, STFT
+from sonimatch.features import PAPER_STFT, STFT, absolute
+from sonimatch.types import Feature
+
+
+def check_shapes(a: Feature, b: Feature) -> None:
+    """Raise `ValueError` unless two features, arrays or tuples of arrays, have equal shapes."""
+    one, other = ([leaf.shape for leaf in jax.tree.leaves(feature)] for feature in (a, b))
+    if one != other:
+        raise ValueError(f"features have shapes {one} and {other}; they must be equal")
 
 
 def mean_absolute_difference(a: jax.Array, b: jax.Array) -> jax.Array:
     """`mean |a - b|` of two arrays of equal shape, else `ValueError`, with derivative 0 where they are equal."""
-    if a.shape != b.shape:
-        raise ValueError(f"features have shapes {a.shape} and {b.shape}; they must be equal")
-    difference = a - b
-    return (difference * jnp.sign(difference)).mean()  # the derivative of jnp.abs at 0 is 1
+    check_shapes(a, b)
+    return absolute(a - b).mean()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from sonimatch.features import PAPER_STFT, STFT
+from sonimatch.losses.l1_spec import check_shapes
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class SIMSE_Spec:
         return jnp.clip(spectrogram, 0, 1) if self.clip else spectrogram
 
     def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        if a.shape != b.shape:
-            raise ValueError(f"features have shapes {a.shape} and {b.shape}; they must be equal")
+        check_shapes(a, b)
         energy = (b**2).sum()
         alpha = jnp.where(energy > 0, (a * b).sum() / jnp.where(energy > 0, energy, 1), 0)
         return ((a - jax.lax.stop_gradient(alpha) * b) ** 2).mean()

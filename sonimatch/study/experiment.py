@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sonimatch.losses import LOSSES
+from sonimatch.losses import PAPER_LOSSES
 from sonimatch.metrics import MSS, PAPER_MSS
 from sonimatch.search import RMSProp
 from sonimatch.space import ParamSpace
@@ -47,7 +47,7 @@ class Experiment:
 
     name: str
     synths: tuple[Synth, ...] = SYNTHS[:4]
-    losses: tuple[Loss, ...] = LOSSES
+    losses: tuple[Loss, ...] = PAPER_LOSSES
     search: Search = RMSProp()  # noqa: RUF009 (frozen)
     steps: int = 200
     trials: int = 300

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from sonimatch.faust import FaustSynth
 from sonimatch.landscape import Landscape, landscape
-from sonimatch.losses import LOSSES
+from sonimatch.losses import PAPER_LOSSES
 from sonimatch.plots import Figure, heatmaps_figure
 from sonimatch.types import Loss
 from sonimatch.widgets.element import compact, program
@@ -48,7 +48,7 @@ class LandscapeExplorer(LandscapeElement):
     def __init__(
         self,
         synth: FaustSynth,
-        losses: Sequence[Loss] = LOSSES,
+        losses: Sequence[Loss] = PAPER_LOSSES,
         target: Mapping[str, float] | ArrayLike | None = None,
         num: int = 25,
         landscapes: Mapping[str, Landscape] | None = None,

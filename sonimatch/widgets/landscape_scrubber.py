@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import cycle
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -15,10 +16,10 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from sonimatch.faust import FaustSynth
-from sonimatch.losses import LOSSES
+from sonimatch.losses import PAPER_LOSSES
 from sonimatch.plots import COLORS, Figure, landscape_figure
 from sonimatch.space import ParamSpace
-from sonimatch.types import Loss
+from sonimatch.types import Feature, Loss
 from sonimatch.widgets.element import Element, compact, in_the_cube, program, settings_text, start
 
 BESIDE = 1e-3  # of the range: how far from a target the losses are known on both sides of it, where many have a corner
@@ -113,7 +114,7 @@ class LandscapeScrubber(LandscapeElement):
     def __init__(
         self,
         synth: FaustSynth,
-        losses: Sequence[Loss] = LOSSES,
+        losses: Sequence[Loss] = PAPER_LOSSES,
         target: Mapping[str, float] | ArrayLike | None = None,
         parameter: str | None = None,
         num: int = 61,
@@ -221,7 +222,8 @@ def _tables(
     with tqdm(total=steps, delay=2, disable=not progress, desc=synth.name, leave=False) as bar:
         for loss in losses:
             feature, along = _features(loss, audio, change)
-            references = [loss.feature(jnp.asarray(sound))] if sound is not None else [feature[i] for i in there]
+            known = [jax.tree.map(itemgetter(i), feature) for i in there]
+            references = known if sound is None else [loss.feature(jnp.asarray(sound))]
             rows = []
             for reference in references:
                 rows.append(np.stack(jax.device_get(_distances(loss, reference, feature, along)))[:, here])
@@ -236,12 +238,12 @@ def _sounds(synth: FaustSynth, points: jax.Array, direction: jax.Array) -> tuple
 
 
 @partial(jax.jit, static_argnums=0)
-def _features(loss: Loss, audio: jax.Array, change: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _features(loss: Loss, audio: jax.Array, change: jax.Array) -> tuple[Feature, Feature]:
     return jax.lax.map(lambda pair: jax.jvp(loss.feature, pair[:1], pair[1:]), (audio, change))
 
 
 @partial(jax.jit, static_argnums=0)
-def _distances(loss: Loss, reference: jax.Array, feature: jax.Array, along: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _distances(loss: Loss, reference: Feature, feature: Feature, along: Feature) -> tuple[jax.Array, jax.Array]:
     return jax.lax.map(lambda pair: jax.jvp(partial(loss.distance, reference), pair[:1], pair[1:]), (feature, along))
 
 
