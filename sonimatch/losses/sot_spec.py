@@ -8,8 +8,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from sonimatch.features import STFT, mono
+from sonimatch.features import STFT, mono, root
 from sonimatch.losses.l1_spec import check_shapes
+
+
+def _or_one(level: jax.Array) -> jax.Array:
+    return jnp.where(level > 0, level, 1)
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class SOT_Spec:
     `W_p^p = ∫ |F_A⁻¹(q) - F_B⁻¹(q)|^p dq` from 0 to 1, with `F⁻¹` the inverse of the cumulative sum. So it tells how
     far a partial has moved, and the slope points there from afar.
 
-    The sound is first divided by its peak and its magnitudes are raised by `epsilon`, so that a silent frame counts as
+    The sound is first divided by its RMS and its magnitudes are raised by `epsilon`, so that a silent frame counts as
     white: **exactly deaf to gain**, to that of the whole as to that of a frame far above `epsilon`. 0 at equality,
     where there is a corner, and positive elsewhere. `order >= 1` is p, and `epsilon > 0`; else `ValueError`.
     `feature` takes audio `[samples]` and gives the cumulative sums `[frames, bins]`; `distance` raises `ValueError`
@@ -41,8 +45,8 @@ class SOT_Spec:
 
     def feature(self, audio: jax.Array) -> jax.Array:
         audio = mono(audio)
-        peak = jax.lax.stop_gradient(jnp.abs(audio).max(initial=0))  # the value does not depend on it
-        cumulative = jnp.cumsum(self.stft(audio / jnp.where(peak > 0, peak, 1)) + self.epsilon, axis=1)
+        audio = audio / jax.lax.stop_gradient(_or_one(jnp.abs(audio).max(initial=0)))  # so that squares are numbers
+        cumulative = jnp.cumsum(self.stft(audio / _or_one(root((audio**2).mean()))) + self.epsilon, axis=1)
         return cumulative / cumulative[:, -1:]
 
     def distance(self, a: jax.Array, b: jax.Array) -> jax.Array:
