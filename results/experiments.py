@@ -1,8 +1,8 @@
 """The experiments behind the records in this folder, and the command that makes them again.
 
 `python results/experiments.py` runs every experiment whose record is missing, or those that are named; `--list` lists
-them. The two presets and the walks are stored with the whole path of every trial, the others with its start and its
-end.
+them. The two presets, the walks and the races are stored with the whole path of every trial, the others with its start
+and its end.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from sonimatch.features import RELEASED_STFT
-from sonimatch.losses import DTW_Envelope, L1_Spec, Scattering, SIMSE_Spec
-from sonimatch.search import Adam, GradientDescent, RandomSearch, RMSProp
+from sonimatch.losses import LOSSES, DTW_Envelope, L1_Spec, Marginals, Scattering, SIMSE_Spec
+from sonimatch.search import Adam, GradientDescent, Race, RandomSearch, RMSProp
 from sonimatch.study import PAPER, PRESETS, RELEASED, Experiment, run, save
 from sonimatch.synths import RELEASED_SYNTHS, add_sinesaw, bp_noise, noise_am, sinesaw_am
 from sonimatch.types import Problem
@@ -79,6 +79,15 @@ optimizers = [
 ]
 bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SUBSET)
 
+# A search that solves: 200 renderings each, of the same targets; with the loss that it is at home with, the same with
+# noise of the target's own, and every other loss.
+race = replace(PAPER, name="race", losses=(Marginals(),), search=Race(), steps=199, keep="best")
+race_own = replace(race, name="race-own-noise", synths=(bp_noise, noise_am), shared_noise=False)
+race_losses = replace(
+    race, name="race-losses", losses=tuple(loss for loss in LOSSES if loss != Marginals()), trials=SUBSET
+)
+races = (race, race_own, race_losses)
+
 
 @dataclass(frozen=True)
 class Walks(Experiment):
@@ -105,7 +114,7 @@ walks = Walks(
 )
 
 EXPERIMENTS: tuple[Experiment, ...] = (
-    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks
+    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, *races
 )  # fmt: skip
 
 
@@ -120,7 +129,7 @@ def main(names: list[str]) -> None:
             sys.exit(f"no experiment {name!r} (there are: {', '.join(known)})")
         if names or not (HERE / f"{name}.npz").is_file():
             study = run(known[name], BUILD)
-            save(study if known[name] in (*PRESETS, walks) else study.thinned(), HERE / f"{name}.npz")
+            save(study if known[name] in (*PRESETS, walks, *races) else study.thinned(), HERE / f"{name}.npz")
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ class Race:
     """
 
     screen: int = 32
-    rounds: tuple[tuple[int, int], ...] = ((3, 6), (2, 6), (1, 10))
-    scans: tuple[tuple[int, float], ...] = ((8, 1.0), (10, 0.2))
-    rematch: tuple[tuple[int, int], ...] = ((3, 6), (2, 6))
+    rounds: tuple[tuple[int, int], ...] = ((3, 5), (2, 5), (1, 6))
+    scans: tuple[tuple[int, float], ...] = ((16, 1.0), (8, 0.2))
+    rematch: tuple[tuple[int, int], ...] = ((3, 5), (2, 5))
     polish: int = 20
     edge: float = 0.06
     gap: float = 0.1
