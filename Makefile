@@ -197,8 +197,8 @@ unit: $(ENV)  ## run the unit tests
 	@$(PYTEST) --junitxml=$(BUILD)/browser.xml $(ALONE) $(SOME)
 
 pages: zip  ## open every page of the packed book in a browser and move what moves
-	@$(BIN)/python -m pytest --junitxml=$(BUILD)/legible.xml -n $(JOBS) -k legible tests/pages.py
-	@$(BIN)/python -m pytest --junitxml=$(BUILD)/pages.xml -k "not legible" tests/pages.py
+	@$(BIN)/python -m pytest --junitxml=$(BUILD)/looks.xml -n $(JOBS) -k "not from_the_disk" tests/pages.py
+	@$(BIN)/python -m pytest --junitxml=$(BUILD)/pages.xml -k from_the_disk tests/pages.py
 
 shots: zip  ## take a picture of every page in both themes and two widths, into build/shots
 	@SHOTS=$(BUILD)/shots $(BIN)/python -m pytest tests/pages.py -q -k picture_of_a_page
@@ -207,7 +207,7 @@ test: $(ENV)  ## run the unit tests, every notebook, and every page of the book 
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory pages
 	@echo "All $(words $(NAMES)) notebooks ran, and the book was built."
-	@$(BIN)/python book/check.py tests $(BUILD)/unit.xml $(BUILD)/browser.xml $(BUILD)/legible.xml $(BUILD)/pages.xml
+	@$(BIN)/python book/check.py tests $(BUILD)/unit.xml $(BUILD)/browser.xml $(BUILD)/looks.xml $(BUILD)/pages.xml
 
 # What holds only with one processor's last bits breaks here: other vector units round differently, and searches that
 # start a millionth of the range away end elsewhere where they are chaotic.  Each way has a folder and a cache of its own.
