@@ -117,8 +117,8 @@ def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, 
     assert record["loss"]["name"] == "L1_Spec"
     assert record["loss"]["stft"]["window_length"] == 600
     assert record["search"]["name"] == "Race"
-    assert record["search"]["bounded"] is False
-    assert (record["steps"], record["seed"]) == (3, 5)
+    assert record["search"]["screen"] == 32
+    assert (record["steps"], record["evaluations"], record["seed"]) == (3, 4, 5)
     assert record["target"]["file"] == target
     assert (record["target"]["seconds"], record["target"]["sample_rate"]) == (0.6, 22_050)
     assert [change.split()[0] for change in record["target"]["changes"]] == ["mixed", "resampled", "padded", "scaled"]

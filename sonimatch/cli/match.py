@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         samples, rate, length, seconds, read = audio.read_mono(args.target, args.start, args.seconds)
     except audio.AudioError as error:
         raise InputError(str(error)) from None
-    synth, loss = words.synth(args.synth), words.loss(args.loss)
+    synth, loss, search = words.synth(args.synth), words.loss(args.loss), words.search(args.search, args.bounded)
     if not len(synth.space):
         raise InputError(f"{synth.name} has no parameter to match")
     wanted, trim = (synth.sample_rate, synth.num_samples), not args.keep_silence
@@ -66,7 +66,6 @@ def run(args: argparse.Namespace) -> None:
     print(f"target: {args.target}, {seconds:.4g} s at {rate} Hz")
     print(*(f"  {change}" for change in changes or ["used as it is"]), sep="\n")
     starts = "1 random start" if args.starts == 1 else f"{args.starts} random starts"
-    search = words.search(args.search, args.bounded)
     budget = f"{args.evaluations} evaluations" if args.steps is None else f"{args.steps} steps"
     print(f"{synth.name}, {loss.name}, {search.name}: {budget} from {starts}, seed {args.seed}", flush=True)
 
