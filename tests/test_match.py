@@ -243,6 +243,37 @@ def test_wrong_searches_are_refused(settings, words):
         RMSProp(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"screen": 0}, "screen is 0"),
+        ({"polish": 0}, "polish is 0"),
+        ({"rounds": ()}, "rounds is"),
+        ({"rematch": ((3, 0),)}, "rematch is"),
+        ({"scans": ((8, 1.5),)}, "scans is"),
+        ({"edge": 0.0}, "edge is 0"),
+        ({"gap": -0.1}, "gap -0.1"),
+    ],
+)
+def test_wrong_races_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Race(**settings)
+
+
+def test_a_race_over_one_parameter():
+    @dataclass(frozen=True)
+    class Level(Ramp):
+        @property
+        def space(self):
+            return ParamSpace(("a",), (0.0,), (1.0,), ("linear",), ("",), (0.5,))
+
+        def __call__(self, theta):
+            return theta[0] * jnp.ones(self.num_samples)
+
+    found = match(Level(), Square(), Level()(jnp.array([0.7])), evaluations=80)
+    assert float(found.theta_best[0]) == pytest.approx(0.7, abs=1e-3)
+
+
 def test_wrong_problems_are_refused():
     with pytest.raises(ValueError, match=r"target must have shape \(64,\) for ramp, not \(63,\)"):
         match(Ramp(), Square(), TARGET[1:])

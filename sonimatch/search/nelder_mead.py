@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-Asking = Generator[np.ndarray, float, None]
+_Walk = Generator[np.ndarray, float, None]
 
 
 class Simplex:
@@ -30,12 +30,12 @@ class Simplex:
             self.best, self.value = self.point, value
         self.point = self._asking.send(value)
 
-    def _walks(self, edge: float, tolerance: float) -> Asking:
+    def _walks(self, edge: float, tolerance: float) -> _Walk:
         while True:
             yield from self._walk(edge, tolerance)
             edge, tolerance = max(edge / 4, 1e-4), tolerance / 10
 
-    def _walk(self, edge: float, tolerance: float) -> Asking:
+    def _walk(self, edge: float, tolerance: float) -> _Walk:
         size = self.best.size
         points = np.tile(self.best, (size + 1, 1))
         points[1:] += np.diag(np.where(self.best + edge <= 1, edge, -edge))

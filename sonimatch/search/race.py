@@ -25,7 +25,8 @@ class Race:
        out.
     4. The winner walks `polish` steps, and the scans begin again, for as long as it is asked.
 
-    Asks for values only: no gradient, any synth. Bounds hold at every point. Shown in notebooks/optimizer.md.
+    Asks for values only: no gradient, any synth. Bounds hold at every point. Numbers are 1 or more, a width is above 0
+    and at most 1, `edge` above 0 and at most 0.5, `gap` 0 or more; else `ValueError`. Shown in notebooks/optimizer.md.
     """
 
     screen: int = 32
@@ -36,6 +37,19 @@ class Race:
     edge: float = 0.06
     gap: float = 0.1
     name: str = "Race"
+
+    def __post_init__(self) -> None:
+        for setting in ("screen", "polish"):
+            if not getattr(self, setting) >= 1:
+                raise ValueError(f"{setting} is {getattr(self, setting)}; it must be at least 1")
+        for setting in ("rounds", "rematch"):
+            found = getattr(self, setting)
+            if not found or not all(number >= 1 for pair in found for number in pair):
+                raise ValueError(f"{setting} is {found}; it must have pairs of simplexes and steps, from 1 on")
+        if not all(count >= 1 and 0 < width <= 1 for count, width in self.scans):
+            raise ValueError(f"scans is {self.scans}; it must have pairs of a number from 1 on and a width from 0 to 1")
+        if not (0 < self.edge <= 0.5 and self.gap >= 0):
+            raise ValueError(f"edge is {self.edge}, gap {self.gap}; they must be from 0 to 0.5, and 0 or more")
 
     def cost(self, n_parameters: int) -> int:
         return 1
