@@ -5,7 +5,7 @@ moment and called again; the outcome is one file, a `Study`, and its `report`.
 """
 
 from sonimatch.study.experiment import Experiment, StudyError
-from sonimatch.study.presets import PAPER, PRESETS, RELEASED, experiment_of
+from sonimatch.study.presets import PAPER, PRESETS, RACE, RELEASED, experiment_of
 from sonimatch.study.record import METRICS, Report, Study, Trials, origin, report
 from sonimatch.study.run import Rerun, run, solve, verify
 from sonimatch.study.storage import Status, load, save, status
@@ -14,6 +14,7 @@ __all__ = [
     "METRICS",
     "PAPER",
     "PRESETS",
+    "RACE",
     "RELEASED",
     "Experiment",
     "Report",

@@ -46,6 +46,15 @@ class Trials(NamedTuple):
         few = {name: getattr(self, name)[rows, ends] for name in ("theta", "value", "grad_norm")}
         return self._replace(**few, kept=np.ones_like(self.kept))
 
+    def best_so_far(self) -> Trials:
+        """The same trials with, in place of each entry of a path, the one of lowest value so far: what the search would
+        have returned then. It says less and takes a tenth of the room."""
+        values = np.where(np.isfinite(self.value), self.value, np.inf)
+        lower = values[:, 1:] < np.minimum.accumulate(values, axis=1)[:, :-1]
+        last = np.arange(values.shape[1]) * np.pad(lower, ((0, 0), (1, 0)))
+        rows, entries = np.arange(len(values))[:, None], np.maximum.accumulate(last, axis=1)
+        return self._replace(**{name: getattr(self, name)[rows, entries] for name in ("theta", "value", "grad_norm")})
+
     @property
     def out_of_range(self) -> np.ndarray:
         """Whether any parameter of the kept point lies outside the unit cube, `[n]`."""
@@ -90,6 +99,10 @@ class Study:
         """The same study with two entries of each path: the start and the kept point."""
         thin = {pair: trials.thinned() for pair, trials in self.trials.items()}
         return replace(self, trials=thin)
+
+    def best_so_far(self) -> Study:
+        """The same study with each entry of a path replaced by the one of lowest value so far."""
+        return replace(self, trials={pair: trials.best_so_far() for pair, trials in self.trials.items()})
 
     def P_loss(self, synth: str, loss: str, when: Literal["end", "start", "path"] = "end",
                released: bool | None = None, clip: bool = False) -> np.ndarray:  # fmt: skip

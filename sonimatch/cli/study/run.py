@@ -28,7 +28,7 @@ EXAMPLES = """\
 def arguments(parser: argparse.ArgumentParser) -> None:
     whole = words.at_least
     parser.add_argument(
-        "--preset", metavar="P", default="paper", help="paper, the published text, or released, its code (paper)"
+        "--preset", metavar="P", default="paper", help="paper, the published text, released, its code, or race (paper)"
     )
     parser.add_argument("--trials", metavar="N", type=whole(1), help="trials of each pair (those of the preset)")
     parser.add_argument("--steps", metavar="N", type=whole(1), help="updates of each trial (those of the preset)")
