@@ -23,7 +23,7 @@ def match(
     loss: Loss,
     target: jax.Array,
     search: Search = Race(),  # noqa: B008 (frozen)
-    evaluations: int = 200,
+    evaluations: int = 160,
     *,
     steps: int | None = None,
     init: jax.Array | None = None,
@@ -90,11 +90,11 @@ def match_all(
         )
     if steps < 0:
         raise ValueError(f"steps must be 0 or more, not {steps}")
-    reference = jax.vmap(loss.feature)(problems.target)
     with tqdm(total=steps, delay=2, disable=not progress, desc=f"{synth.name}, {loss.name}", leave=False) as bar:
         if isinstance(search, Asking):
-            trajectory = _asked(synth, loss, problems, search, steps, reference, bar)
+            trajectory = _asked(synth, loss, problems, search, steps, _features(loss, problems.target), bar)
         else:
+            reference = jax.vmap(loss.feature)(problems.target)  # as the stored records have it, to the last bit
             trajectory = _stepped(synth, loss, problems, search, steps, reference, bar)  # pyright: ignore[reportArgumentType]
     return _conclude(trajectory, search.cost(len(synth.space)))
 
@@ -169,6 +169,11 @@ def _looked(synth: Synth, loss: Loss, reference: Any, batches: list[np.ndarray])
         for first in range(0, most, width)
     ]
     return np.concatenate(parts, axis=1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _features(loss: Loss, sounds: jax.Array) -> Any:
+    return jax.vmap(loss.feature)(sounds)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -32,8 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--search", metavar="H", type=words.search_name, default="Race", help="the heuristic (Race)")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
-        "--evaluations", metavar="N", type=whole(1), default=200,
-        help="renderings of each search; the slope along a parameter counts as one more (200)",
+        "--evaluations", metavar="N", type=whole(1), default=160,
+        help="renderings of each search; the slope along a parameter counts as one more (160)",
     )  # fmt: skip
     budget.add_argument("--steps", metavar="N", type=whole(0), help="updates of each search, in place of evaluations")
     parser.add_argument("--seed", metavar="N", type=whole(0), default=0, help="the same seed, the same result (0)")
