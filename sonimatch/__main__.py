@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -86,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argcomplete.autocomplete(parser)
     try:
         args, rest = parser.parse_known_args(argv)
+        _keep_what_is_compiled()
         if "values" in args:  # argparse stops collecting at an option: render SYNTH -o FILE.wav name=value
             args.values += [word for word in rest if not word.startswith("-")]
             rest = [word for word in rest if word.startswith("-")]
@@ -105,6 +107,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(1, str(error))
     except Exception as error:
         return _complain(1, f"failed: {type(error).__name__}: {error}")
+
+
+def _keep_what_is_compiled() -> None:
+    """What JAX compiles lies in the user's cache folder, so that the next command has it; a variable of the user's own
+    (`JAX_COMPILATION_CACHE_DIR`, `JAX_ENABLE_COMPILATION_CACHE=0`) goes before. Each machine has its own: the code is
+    made for one processor, and a home folder may be shared."""
+    if "jax" in sys.modules or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    import platformdirs
+
+    folder = platformdirs.user_cache_path("sonimatch", appauthor=False) / "jax" / platform.node()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # no home, or one that cannot be written to: everything is compiled again
+        return
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def _complain(status: int, message: str) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -525,3 +526,21 @@ def test_a_process_exits_with_the_status_and_no_traceback(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "sonimatch: absent.wav cannot be read: No such file or directory\n"
+
+
+def test_what_is_compiled_is_kept_for_the_next_process(tmp_path, tone):
+    """Anything in the user's cache folder, unless a variable of the user's own names another."""
+    words = [sys.executable, "-m", "sonimatch", "render", tone, "-o", "x.wav"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+
+    def run(cache: str, **more: str) -> set[str]:
+        home = {name: str(tmp_path / cache) for name in ("XDG_CACHE_HOME", "HOME", "LOCALAPPDATA")}
+        subprocess.run(words, cwd=tmp_path, env=bare | home | more, check=True, capture_output=True)
+        return {file.name for file in (tmp_path / cache).rglob("*-cache")}
+
+    first = run("cache")
+    assert first
+    assert run("cache") == first
+    mine = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "mine"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    assert run("other", **mine) == set()
+    assert list((tmp_path / "mine").glob("*-cache"))

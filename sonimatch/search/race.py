@@ -7,7 +7,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import qmc
 
 from sonimatch.search.nelder_mead import Simplex
 
@@ -56,6 +55,8 @@ class Race:
 
     def asks(self, start: np.ndarray, rng: np.random.Generator) -> Generator[np.ndarray, np.ndarray, None]:
         """Points `[k, P]` to look at, one batch after the other; it is sent their values `[k]`, and never ends."""
+        from scipy.stats import qmc  # takes as long to load as JAX
+
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # that so many are no power of two
             sobol = qmc.Sobol(start.size, scramble=False).random(self.screen)[1:]
         points = np.vstack([start, sobol])
