@@ -48,10 +48,13 @@ if _TYPE_CHECKING:
         SYNTHS,
         add_sinesaw,
         bp_noise,
+        fm_bell,
         hp_noise,
+        kick,
         noise_am,
         s_noise_am,
         sinesaw_am,
+        subtractive,
     )
     from sonimatch.types import Loss, Match, Problem, Search, Trajectory
 
@@ -65,7 +68,8 @@ _HOME = {
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",
     "search": "SEARCHES Race RMSProp Adam GradientDescent RandomSearch",
     "space": "ParamSpace",
-    "synths": "SYNTHS RELEASED_SYNTHS bp_noise add_sinesaw noise_am sinesaw_am hp_noise s_noise_am",
+    "synths": "SYNTHS RELEASED_SYNTHS bp_noise add_sinesaw noise_am sinesaw_am hp_noise s_noise_am "
+    "kick fm_bell subtractive",
     "types": "Loss Match Problem Search Trajectory",
 }
 _NAMES = {name: (room, name) for room, names in _HOME.items() for name in names.split()}

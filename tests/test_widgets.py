@@ -50,7 +50,7 @@ def test_the_player_has_the_sound_of_its_setting(synth):
     player = SynthPlayer(synth)
     np.testing.assert_array_equal(player.audio, synth(synth.space.theta({})))
     name = synth.space.names[0]
-    player.set(**{name: synth.space.low[0] + 0.25 * (synth.space.high[0] - synth.space.low[0])})
+    player.set(**{name: float(synth.space.to_physical(np.full(len(synth.space), 0.25))[0])})
     np.testing.assert_allclose(player.theta[0], 0.25, atol=1e-6)
     assert name in player.sentence()
 

@@ -22,7 +22,8 @@ class Race:
        of the range around it. Those of lowest value, a space of the scan apart, start simplexes that race with the
        winner over the rounds `rematch`: a parameter that was caught in a wrong valley while the others were right finds
        out.
-    4. The winner walks `polish` steps, and the scans begin again, for as long as it is asked.
+    4. The winner walks `polish` steps, or in proportion where there are more than two parameters, and the scans begin
+       again, for as long as it is asked.
 
     Asks for values only: no gradient, any synth. Bounds hold at every point. Numbers are 1 or more, a width is above 0
     and at most 1, `edge` above 0 and at most 0.5, `gap` 0 or more; else `ValueError`. Shown in notebooks/optimizer.md.
@@ -78,7 +79,7 @@ class Race:
                 edge = min(0.7 * self.edge, space / 2)
                 racers = [winner, *(Simplex(points[i], values[i], edge) for i in others)]
                 racers = yield from self._race(racers, self.rematch)
-            racers = yield from self._race(racers, [(1, self.polish)])
+            racers = yield from self._race(racers, [(1, self.polish * max(start.size, 2) // 2)])
 
     @staticmethod
     def _apart(points: np.ndarray, values: np.ndarray, count: int, gap: float) -> list[int]:
