@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -110,7 +111,7 @@ def assess(
     draws = match(synth, loss, target, RandomSearch(), int(found.evaluations.sum()), key=key, progress=progress)
     draws = jax.device_get(draws)
     target, names = jnp.asarray(target), synth.space.names
-    silence = loss.distance(loss.feature(target), loss.feature(jnp.zeros_like(target)))
+    silence = between(loss, target, jnp.zeros_like(target))
 
     def still(path: jax.Array) -> tuple[str, ...]:
         rests = (path == path[..., :1, :]).reshape(-1, len(names)).all(axis=0)
@@ -145,6 +146,12 @@ def without_gradient(synth: Synth, among: Sequence[str] | None = None, points: i
         return any(bool((synth(a) != synth(a.at[column].set(b[column]))).any()) for a, b in pairs)
 
     return tuple(names[column] for column in flat if moves(column))
+
+
+@partial(jax.jit, static_argnums=0)
+def between(loss: Loss, target: jax.Array, sound: jax.Array) -> jax.Array:
+    """The loss of `sound [samples]` for `target [samples]`."""
+    return loss.distance(loss.feature(target), loss.feature(sound))
 
 
 def _lowest(values: ArrayLike) -> int:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from sonimatch.cli.words import InputError
 
 if TYPE_CHECKING:
+    from sonimatch.answers import Around, Ranking
     from sonimatch.assessment import Assessment
     from sonimatch.plots import Figure
     from sonimatch.types import Loss, Search, Synth
 
 
-def check_output(*paths: Path, make_folder: bool = False, spare: Path | None = None) -> None:
-    """Refuse output that cannot be written, or that would overwrite the file `spare`, before anything is computed."""
+def check_output(*paths: Path, make_folder: bool = False, spare: Sequence[Path] = ()) -> None:
+    """Refuse output that cannot be written, or that would overwrite one of `spare`, before anything is computed."""
     import tempfile
 
     folder = paths[0].parent
@@ -28,8 +29,9 @@ def check_output(*paths: Path, make_folder: bool = False, spare: Path | None = N
         for path in filter(Path.exists, paths):
             if not path.is_file():
                 raise InputError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'not a regular file'}")
-            if spare and path.samefile(spare):
-                raise InputError(f"{spare} would be overwritten by the result; choose another folder with -o")
+            for kept in filter(Path.exists, spare):
+                if path.samefile(kept):
+                    raise InputError(f"{kept} would be overwritten by the result; choose another folder with -o")
     except OSError as error:
         raise InputError(f"cannot write to the folder {folder}: {error.strerror or error}") from None
 
@@ -139,6 +141,42 @@ def attained(synth: Synth, worth: Assessment) -> dict[str, Any]:
         **{name: getattr(worth, name) for name in ("loss_of_silence", "at_end", "unmoved", "without_gradient")},
         "objections": worth.objections,
     }
+
+
+def ranked(ranking: Ranking) -> list[dict[str, Any]]:
+    """What every synth came to, the nearest first, in the units of one loss."""
+    return [
+        {
+            "name": one.synth.name,
+            "ok": not one.objections,
+            "loss": one.loss,
+            "way": ranking.way(one.loss),
+            "mss": one.mss,
+            "parameters": parameters(one.synth, one.worth.kept.theta_best) if one.worth else None,
+            "objections": one.objections,
+        }
+        for one in ranking.answers
+    ]
+
+
+def around(synth: Synth, near: Around) -> dict[str, Any]:
+    """Candidates, and the interval of each parameter."""
+    low, high = (parameters(synth, theta) for theta in (near.intervals.low, near.intervals.high))
+    return {
+        "candidates": [{"loss": each.loss, "parameters": parameters(synth, each.theta)} for each in near.candidates],
+        "intervals": {
+            name: {"low": low[name]["value"], "high": high[name]["value"], "unit": low[name]["unit"]} for name in low
+        },
+        "intervals_within_loss": near.intervals.within,
+        "evaluations_around": {"candidates": near.evaluations, "intervals": near.intervals.evaluations},
+    }
+
+
+def file_sha256(path: Path) -> str:
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def version(package: str) -> str | None:

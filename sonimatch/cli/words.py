@@ -147,6 +147,13 @@ def synth(name: str, args: argparse.Namespace | None = None) -> FaustSynth:
         raise InputError(str(error)) from None
 
 
+def catalogue() -> tuple[FaustSynth, ...]:
+    """Every synth of the catalogue."""
+    from sonimatch.synths import SYNTHS
+
+    return SYNTHS
+
+
 def losses(name: str) -> tuple[Loss, ...]:
     """The loss of a name, or with `all` those of the published study."""
     from sonimatch.losses import PAPER_LOSSES

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import os
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -20,30 +19,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-from sonimatch.faust import FaustSynth
 from sonimatch.plots import Figure
 from sonimatch.space import ParamSpace
-from sonimatch.widgets.loudness import loudest
-
-_JS = Path(__file__).parent / "js"
-FIRST = ("engine.js", "sound.js")
-"""The scripts that every element needs, in their order."""
-
-
-def page_script() -> str:
-    """All elements for a static page, as one classic script: what all need first, what starts them last."""
-    between = sorted({path.name for path in _JS.glob("*.js")} - {*FIRST, "page.js"})
-    return scripts(*FIRST, *between, "page.js")
-
-
-def scripts(*names: str) -> str:
-    """The text of these scripts, one after the other."""
-    return "\n".join((_JS / name).read_text() for name in names)
-
-
-def page_style() -> str:
-    """The style of all elements."""
-    return (_JS / "elements.css").read_text()
+from sonimatch.widgets.page import FIRST, compact, page_script, page_style, placed, program, scripts, space  # noqa: F401
 
 
 class Element(anywidget.AnyWidget):
@@ -91,48 +69,14 @@ class Element(anywidget.AnyWidget):
         (Path(folder) / name).write_bytes(png)
         own = sorted({*self.trait_names(sync=True)} - {*anywidget.AnyWidget.class_trait_names()})
         traits = {name: getattr(self, name) for name in own if not name.startswith("_")}
-        state = json.dumps(traits, separators=(",", ":")).replace("</", "<\\/")
-        page = (
-            f'<div class="sonimatch" data-element="{type(self).__name__}">'
-            f'<script type="application/json">{state}</script>'
-            f'<div class="sonimatch-fallback"><img src="../_static/sounds/{name}" alt="{html.escape(self.sentence())}">'
-            f"<p>{html.escape(self.sentence())}</p></div><script>globalThis.sonimatch?.start()</script></div>"
-        )
+        sentence = html.escape(self.sentence())
+        picture = f'<img src="../_static/sounds/{name}" alt="{sentence}"><p>{sentence}</p>'
+        page = placed(type(self).__name__, traits, picture)
         paper = base64.b64encode(self.printed().png()).decode()
         return {"text/html": page, "image/png": paper, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{value:.4g}' for value in self.theta)})"
-
-
-def program(synth: FaustSynth, sound: np.ndarray | None = None) -> dict[str, Any]:
-    """A synthesizer for the page: its WebAssembly, where its parameters live, the hash of its text, and how loud it can
-    be, or the `sound [samples]` beside it: the page plays and draws all sounds of an element on that one scale.
-    """
-    wasm = synth.to_wasm()
-    return {
-        "name": synth.name,
-        "wasm": base64.b64encode(wasm.code).decode(),
-        "sha256": synth.source_sha256,
-        "precision": synth.precision,
-        "sample_rate": synth.sample_rate,
-        "num_samples": synth.num_samples,
-        "indices": wasm.indices,
-        "blocks": wasm.blocks,
-        "size": wasm.size,
-        "space": space(synth.space),
-        "loudest": loudest(synth, sound)._asdict(),
-    }
-
-
-def space(of: ParamSpace) -> dict[str, Any]:
-    """A parameter space for the page."""
-    return {name: list(getattr(of, name)) for name in ("names", "low", "high", "warp", "unit", "step", "quantised")}
-
-
-def compact(values: Any) -> str:
-    """Single-precision numbers for the page: base64, little-endian."""
-    return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
 
 
 def settings_text(of: ParamSpace, theta: Iterable[float]) -> str:

@@ -40,6 +40,8 @@
       get volume() { return volume; },
       set volume(x) { volume = x; if (out) out.gain.setTargetAtTime(x, context.currentTime, 0.01); },
       get playing() { return holder ? holder.owner : null; },
+      /* Where in its length what plays is, from 0 to 1; null while nothing does. */
+      get at() { return holder?.now ? sonimatch.clamp(((context.currentTime - holder.since) / holder.length) % 1) : null; },
       /* Whoever sounds by other means says how it stops; what comes back tells that it has, and whether at its end. */
       take(owner, silence, ended = () => {}) {
         this.stop();

@@ -1,0 +1,86 @@
+"""A setting written into the text of a program, as the defaults of its sliders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from sonimatch.faust.compiler import FaustError
+from sonimatch.faust.synth import FaustSynth
+
+_SLIDER = re.compile(r'//[^\n]*|/\*.*?\*/|"[^"\n]*"|\b(?:hslider|vslider|nentry)\s*\(\s*"([^"\n]*)"\s*,', re.DOTALL)
+_SKIPPED = re.compile(r'//[^\n]*|/\*.*?\*/|"[^"\n]*"', re.DOTALL)
+_NEAR = 1e-6  # of the range: a default is what was written
+
+
+class Preset(NamedTuple):
+    """A Faust program `text`, and the names of the parameters that it could not be given: they keep their default."""
+
+    text: str
+    left: tuple[str, ...]
+
+
+def preset(synth: FaustSynth, theta: ArrayLike) -> Preset:
+    """The text of `synth` with the setting `theta [P]` as the defaults of its sliders, for any tool that opens Faust.
+
+    A default is replaced where its slider stands in the text with its label in quotes, whatever is computed in its
+    place there. The result is compiled, and a replacement counts only when it has changed the default of the parameter
+    that is meant, to the value that is meant, and no other. A parameter is left where that cannot be had: its slider
+    stands in a library, or one text makes several sliders.
+    Shown in notebooks/your_own_sound.md.
+    """
+    space = synth.space
+    values = np.clip(np.asarray(space.to_physical(np.clip(theta, 0, 1)), float), space.low, space.high)
+    width = np.subtract(space.high, space.low)
+    text, left = synth.source, []
+    for i, (name, value) in enumerate(zip(space.names, values, strict=True)):
+        if abs(value - space.default[i]) <= _NEAR * width[i]:
+            continue
+        before = _defaults(synth, text)
+        wanted = [*before[:i], value, *before[i + 1 :]]
+        for first, last in _places(text, name):
+            changed = f"{text[:first]} {value:.9g}{text[last:]}"
+            found = _defaults(synth, changed)
+            if len(found) == len(wanted) and (np.abs(np.subtract(found, wanted)) <= _NEAR * width).all():
+                text = changed
+                break
+        else:
+            left.append(name)
+    return Preset(text, tuple(left))
+
+
+def _defaults(synth: FaustSynth, text: str) -> tuple[float, ...]:
+    try:
+        space = FaustSynth(synth.name, text, precision=synth.precision).space
+    except FaustError:
+        return ()
+    return space.default if space.names == synth.space.names else ()
+
+
+def _places(text: str, name: str) -> Iterator[tuple[int, int]]:
+    """From where to where the default stands of each slider whose label could be that of a parameter, or its end."""
+    for found in _SLIDER.finditer(text):
+        if found[1] is None:
+            continue
+        last = re.sub(r"\[[^]]*\]", "", found[1]).strip().rpartition("/")[2]
+        label = re.sub(r"\W", "_", last, flags=re.ASCII).strip("_")
+        if label and name.endswith(label):
+            yield found.end(), _end(text, found.end())
+
+
+def _end(text: str, place: int) -> int:
+    """The comma that ends the argument which begins at `place`."""
+    depth = 0
+    while place < len(text):
+        if skipped := _SKIPPED.match(text, place):
+            place = skipped.end()
+            continue
+        if text[place] == "," and not depth:
+            return place
+        depth += (text[place] in "([{") - (text[place] in ")]}")
+        place += 1
+    return place
