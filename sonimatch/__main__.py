@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="examples:\n"
         "  sonimatch list\n"
         "  sonimatch render bp_noise lp_cut=700 hp_cut=60 -o tone.wav\n"
-        "  sonimatch match tone.wav --synth bp_noise --loss SIMSE_Spec -o out\n"
+        "  sonimatch match tone.wav -o out\n"
         "  sonimatch landscape --synth hp_noise --loss all -o out\n"
         "  sonimatch study run --preset paper -o results\n"
         "  sonimatch listen build --study results/paper.npz -o listening\n\n"

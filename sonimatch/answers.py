@@ -22,6 +22,9 @@ from sonimatch.types import Loss, Search, Synth
 TOLERANCE = 0.05
 """What counts as as near: a loss higher than the best by this part of the way to a typical random setting."""
 
+MATCH = 0.9
+"""A match has gone this part of the way from a typical random setting to the target, or more."""
+
 APART = 0.1
 """Two settings are distinct when some parameter differs by this part of its range or more."""
 
@@ -95,13 +98,24 @@ class Ranking:
         return bool(second.loss > self.within and not first.mss > second.mss)
 
     @property
+    def matched(self) -> bool:
+        """Whether the first is a match: nearer than random draws and silence, and `MATCH` of the way or more."""
+        return not self.answers[0].objections and self.way(self.answers[0].loss) >= MATCH
+
+    @property
     def verdict(self) -> tuple[str, ...]:
         """Whether there is a match, in sentences."""
         first = self.answers[0]
-        if first.objections:
-            return (f"no match: {first.objections[0]}",)
-        draws, name = len(first.worth.draws.trajectory.value), first.synth.name  # pyright: ignore[reportOptionalMemberAccess]
-        told = [f"a match: {name} is nearer than the best of {draws} random draws, and than silence"]
+        if first.objections or not first.worth:
+            return (f"no match: {first.synth.name} comes nearest, and {first.objections[0]}",)
+        draws, way = len(first.worth.draws.trajectory.value), f"{100 * self.way(first.loss):.0f} % of the way"
+        beats = f"{first.synth.name} is nearer than the best of {draws} random draws, and than silence"
+        told = [
+            f"a match: {beats}, and went {way} from a typical random setting to the target"
+            if self.matched
+            else f"a likeness, and no match: {beats}, but went only {way} from a typical random setting to the target "
+            f"(a match: {100 * MATCH:.0f} %)"
+        ]
         if self.clear is not None:
             other = self.answers[1].synth.name
             told.append(
@@ -109,7 +123,7 @@ class Ranking:
                 if self.clear
                 else f"it is not clearly nearer than the runner-up, {other}: hear both"
             )
-        return (*told, f"it went {100 * self.way(first.loss):.0f} % of the way from a random setting to the target")
+        return tuple(told)
 
 
 def answer(

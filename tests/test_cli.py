@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonimatch import LOSSES, PAPER_LOSSES, SYNTHS
+from sonimatch import LOSSES, PAPER_LOSSES, SYNTHS, FaustSynth
 from sonimatch.__main__ import main
 
 TONE = """\
@@ -102,12 +102,13 @@ def test_render_knows_the_names(tmp_path):
 
 
 @pytest.mark.told_start
-def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, target):
+def test_match_writes_its_files_and_tells_what_it_did(tmp_path, capsys, tone, target):
     words = ["match", target, "--synth", tone, "--loss", "L1_Spec", "--steps", "3", "--starts", "2", "--seed", "5"]
     assert main([*words, "-o", str(tmp_path / "out" / "deep")]) == 0
     out = capsys.readouterr().out
     folder = tmp_path / "out" / "deep"
-    assert sorted(path.name for path in folder.iterdir()) == ["match.json", "match.png", "match.wav"]
+    names = {"match.json", "match.png", "match.wav", "match.dsp", "match-target.wav", "report.html"}
+    assert names <= {path.name for path in folder.iterdir()}
     assert (folder / "match.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
     record = strict(folder / "match.json")
@@ -152,10 +153,109 @@ def test_match_writes_three_files_and_tells_what_it_did(tmp_path, capsys, tone, 
 
     # the same seed: the same bytes; another seed: another start
     assert main([*words, "-o", str(tmp_path / "same")]) == 0
-    for name in ("match.json", "match.wav", "match.png"):
-        assert (tmp_path / "same" / name).read_bytes() == (folder / name).read_bytes()
+    for path in folder.iterdir():
+        if path.name != "report.html":  # which says where it lies
+            assert (tmp_path / "same" / path.name).read_bytes() == path.read_bytes()
     assert main([*words, "--seed", "6", "-o", str(tmp_path / "other")]) == 0
     assert strict(tmp_path / "other" / "match.json")["starts"] != record["starts"]
+
+
+@pytest.fixture
+def matched(tmp_path, tone, target):
+    """The folder of a quick match."""
+    words = ["--synth", tone, "--loss", "L1_Spec", "--evaluations", "60", "--candidates", "4"]
+    assert main(["match", target, *words, "-o", str(tmp_path / "out")]) == 0
+    return tmp_path / "out"
+
+
+def test_a_match_leaves_candidates_intervals_and_a_preset(matched, tone, target):
+    record = strict(matched / "match.json")
+    assert record["files"] == sorted(path.name for path in matched.iterdir())
+    points = [[one["parameters"][name]["value"] for name in ("freq", "gain")] for one in record["candidates"]]
+    unit = (np.array(points) - [100, 0.1]) / [900, 0.9]
+    gaps = np.abs(unit[:, None] - unit[None]).max(-1) + np.eye(len(unit))
+    assert len(unit) == 4
+    assert gaps.min() >= 0.0999, "a tenth of the range, in single precision"
+    losses = [one["loss"] for one in record["candidates"]]
+    assert losses == sorted(losses)
+    assert losses[0] == record["loss_at_best"] < record["intervals_within_loss"]
+    for name, value in record["parameters"].items():
+        assert record["intervals"][name]["low"] <= value["value"] <= record["intervals"][name]["high"]
+    preset = FaustSynth.from_faust(matched / "match.dsp")
+    np.testing.assert_allclose(preset.space.default, points[0], rtol=1e-5)
+    assert record["not_in_dsp"] == []
+    sound, rate = soundfile.read(matched / "match-target.wav")
+    assert (len(sound), rate, np.abs(sound).max()) == (RATE, RATE, 1)
+    for number, (freq, gain) in enumerate(points[1:], 2):
+        values = [f"freq={freq!r}", f"gain={gain!r}"]
+        assert main(["render", tone, *values, "-o", str(matched / "again.wav")]) == 0
+        found, again = (soundfile.read(matched / name)[0] for name in (f"match-{number}.wav", "again.wav"))
+        np.testing.assert_allclose(np.abs(np.fft.rfft(found)), np.abs(np.fft.rfft(again)), atol=40)
+    page = (matched / "report.html").read_text()
+    assert "http" not in page.replace("http-equiv", ""), "it asks for nothing"
+    assert len(page) < 1_500_000
+
+
+def test_without_a_synth_all_are_ranked_and_a_failure_hides_none(tmp_path, capsys, monkeypatch, target):
+    fine = FaustSynth("fine", TONE, num_samples=8_000)
+    deaf = FaustSynth("deaf", 'process = 0 * hslider("x", 0.5, 0, 1, 0.01);', num_samples=8_000)
+    sick = FaustSynth("sick", 'process = log(0 - 1 - hslider("x", 0.5, 0, 1, 0.01)) + (+(1) ~ _);', num_samples=8_000)
+    monkeypatch.setattr("sonimatch.synths.SYNTHS", (sick, deaf, fine))
+    words = ["match", target, "--evaluations", "20", "--candidates", "1", "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    out, record = capsys.readouterr().out, strict(tmp_path / "out" / "match.json")
+    assert "3 synths, Marginals, Race: 20 evaluations" in out
+    assert [one["name"] for one in record["synths"]] == ["fine", "sick", "deaf"]
+    assert (record["synth"]["name"], record["words"]["synth"], record["loss"]["name"]) == ("fine", "fine", "Marginals")
+    assert record["synths"][0]["loss"] == record["loss_at_best"]
+    assert "no finite sound was found" in out
+    assert "the best sound found is silent" in out
+    assert record["verdict"][0] in out
+    page = (tmp_path / "out" / "report.html").read_text()
+    for text in ("<td class=text>sick</td>", "no finite sound was found", "the best sound found is silent"):
+        assert text in page
+
+
+def test_a_match_goes_on_and_only_with_what_fits(tmp_path, capsys, matched, tone, target, fails):
+    before, record = strict(matched / "match.json"), matched / "match.json"
+    capsys.readouterr()
+    assert main(["match", "--continue", str(record), "--evaluations", "30", "--candidates", "2"]) == 0
+    out, now = capsys.readouterr().out, strict(record)
+    assert "30 evaluations from the best point of the earlier match, seed 1" in out
+    assert now["loss_at_start"] == pytest.approx(before["loss_at_best"], rel=1e-5)
+    assert now["loss_at_best"] <= now["loss_at_start"]
+    assert (now["evaluations_before"], now["evaluations"]) == (60, 30)
+    assert not (matched / "match-3.wav").exists(), "what is of the earlier match alone is gone"
+    assert record.is_file()
+    go_on = ("match", "--continue", record)
+    assert "--synth: --continue takes it from" in fails(*go_on, "--synth", tone)
+    assert "--loss, --seconds: --continue takes it from" in fails(*go_on, "--loss", "L1_Spec", "--seconds", "1")
+    assert "cannot be read: No such file" in fails("match", "--continue", tmp_path / "absent.json")
+    for text in ("no json", "[]", '{"ok": true}'):
+        (tmp_path / "other.json").write_text(text)
+        assert "is no record of a match that can be continued" in fails("match", "--continue", tmp_path / "other.json")
+    samples, rate = soundfile.read(target)
+    soundfile.write(tmp_path / "louder.wav", 1.5 * samples, rate, subtype="FLOAT")
+    assert "the target is another, sha256 was " in fails("match", tmp_path / "louder.wav", "--continue", record)
+    text = (tmp_path / "tone.dsp").read_text()
+    (tmp_path / "tone.dsp").write_text(text.replace("* 2 - 1", "* 2 - 0.9"))
+    assert "does not fit: the synth is another, source_sha256 was " in fails(*go_on)
+    (tmp_path / "tone.dsp").write_text(text)
+    record.write_text(record.read_text().replace('"window_length": 600', '"window_length": 500'))
+    assert "does not fit: the loss is another, stft was " in fails(*go_on)
+
+
+def test_nothing_is_overwritten_that_is_of_no_match(tmp_path, fails, target, tone):
+    (tmp_path / "out").mkdir()
+    words = ("match", target, "--synth", tone, "--loss", "L1_Spec", "--steps", "0", "-o", tmp_path / "out")
+    for name in ("report.html", "match.dsp", "match-2.wav"):
+        (tmp_path / "out" / name).write_text("mine")
+        assert f"{name} is there and is of no earlier match; choose another folder" in fails(*words)
+        (tmp_path / "out" / name).unlink()
+    own = tmp_path / "out" / "match.dsp"
+    own.write_text(TONE)
+    assert "match.dsp would be overwritten" in fails("match", target, "--synth", own, "-o", tmp_path / "out")
+    assert own.read_text() == TONE
 
 
 def test_no_steps_tell_the_start(tmp_path, tone, target):
@@ -415,7 +515,8 @@ def test_words_that_do_not_parse(tmp_path, fails, target):
     assert "--steps: '1.5' is not a whole number" in fails(*match, "--steps", "1.5")
     assert "unrecognized arguments: --step5" in fails(*match, "--step5")
     assert "--num: 1 is out of range" in fails("landscape", "--synth", "hp_noise", "--loss", "all", "--num", "1")
-    assert "--synth, --loss" in fails("match", target)
+    assert "TARGET is required" in fails("match")
+    assert "--candidates: 0 is out of range" in fails(*match, "--candidates", "0")
     assert "-o" in fails("render", "bp_noise")
     assert "COMMAND" in fails()
     assert "COMMAND" in fails("study")

@@ -150,6 +150,7 @@ def run(args: argparse.Namespace) -> None:
         "parameters": told.parameters(synth, theta) if finite else None,
         "theta": theta if finite else None,
         **told.attained(synth, worth),
+        "matched": ranked.matched,
         "verdict": ranked.verdict,
         "mss": best.mss,
         "synths": told.ranked(ranked),
@@ -211,7 +212,7 @@ def run(args: argparse.Namespace) -> None:
     print(worth.comparison)
     print(*(f"no success: {objection}" for objection in worth.objections), sep="\n", end="\n" * (not worth.worked))
     if best.sounds:
-        print(f"{'; '.join(ranked.verdict)}")
+        print(*ranked.verdict, sep="; ")
         if written.left:
             print(f"not in match.dsp, for its default cannot be changed alone there: {', '.join(written.left)}")
     print(f"wrote {to['match.json']}, {', '.join(sorted(made - {'match.json'}))}")
