@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -39,7 +39,7 @@ class Answer:
 
     synth: Synth
     worth: Assessment | None = None
-    sound: np.ndarray | None = None
+    sound: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
     mss: float = np.nan
     error: str = ""
 
@@ -198,7 +198,7 @@ class Candidate:
 def candidates(
     one: Answer, loss: Loss, target: ArrayLike, number: int = 3, *, apart: float = APART, polish: int = 24
 ) -> tuple[tuple[Candidate, ...], int]:
-    """At most `number` distinct settings of a synth, the best first, and the evaluations that they took.
+    """At most `number` distinct settings of a synth, the answer and then the best, and the evaluations they took.
 
     The first is the answer. Each other is the best point of all that the search and the random draws have heard that
     differs from every setting before it in some parameter by `apart` of its range or more, walked downhill by a
@@ -275,6 +275,12 @@ class Around:
     candidates: tuple[Candidate, ...]
     evaluations: int
     intervals: Intervals
+
+    @property
+    def better(self) -> int | None:
+        """The number, from 2 on, of a candidate that is nearer than the answer: the search has ended too early."""
+        losses = [each.loss for each in self.candidates]
+        return int(np.argmin(losses)) + 1 if min(losses) < losses[0] else None
 
     def told(self, ranked: int) -> str:
         """All evaluations of a ranking that took `ranked` for its searches."""

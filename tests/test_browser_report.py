@@ -49,7 +49,9 @@ def test_it_says_what_the_record_says(report, folder):
     value, span = record["parameters"]["freq"], record["intervals"]["freq"]
     assert cells[:4] == ["freq", f"{value['value']:.4g}", "Hz", f"{span['low']:.4g} to {span['high']:.4g}"]
     assert there.locator("#program").text_content() == (folder / "match.dsp").read_text()
-    np.testing.assert_allclose(there.evaluate(f"{PLAYER}.sonimatch.theta()"), record["theta"], atol=1e-6)
+    theta = there.evaluate(f"{PLAYER}.sonimatch.theta()")
+    physical = [100 + 900 * theta[0], 0.1 + 0.9 * theta[1]]
+    np.testing.assert_allclose(physical, [each["value"] for each in record["parameters"].values()], rtol=1e-5)
     sound = np.array(there.evaluate(f"Array.from({PLAYER}.sonimatch.sound())"))
     np.testing.assert_allclose(sound, soundfile.read(folder / "match.wav")[0], atol=0.02)
 

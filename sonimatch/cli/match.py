@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
         samples, rate, length, seconds, read = audio.read_mono(args.target, args.start, args.seconds)
     except audio.AudioError as error:
         raise InputError(str(error)) from None
-    synths = (words.synth(args.synth),) if args.synth else words.catalogue()
+    synths = [words.synth(args.synth)] if args.synth else [*words.catalogue()]
     loss, search = words.loss(args.loss), words.search(args.search, args.bounded)
     if not len(synths[0].space):
         raise InputError(f"{synths[0].name} has no parameter to match")
@@ -119,6 +119,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from sonimatch.answers import answer, around, rank, ranking
+    from sonimatch.faust import FaustSynth
     from sonimatch.faust.preset import preset
     from sonimatch.plots import match_figure
     from sonimatch.search import RandomSearch
@@ -139,6 +140,8 @@ def run(args: argparse.Namespace) -> None:
     best, synth = ranked.answers[0], ranked.answers[0].synth
     worth, sound, space = best.worth, best.sound, synth.space
     assert worth
+    assert isinstance(synth, FaustSynth)
+    near = written = None
     found, theta, path = worth.runs, worth.kept.theta_best, worth.kept.trajectory
     finite = bool(np.isfinite(worth.kept.value_best) and np.isfinite(sound).all())
     kept_search = search if worth.start is not None else RandomSearch()
@@ -184,6 +187,7 @@ def run(args: argparse.Namespace) -> None:
             audio.write(to[f"match-{number}.wav"], each.sound, synth.sample_rate)
             made.add(f"match-{number}.wav")
         record |= told.around(synth, near) | {"not_in_dsp": written.left}
+        record["theta"] = near.candidates[(near.better or 1) - 1].theta  # from where to go on
         facts = {
             "target": f"{args.target}, {seconds:.4g} s at {rate} Hz; {'; '.join(changes) or 'used as it is'}",
             "search": f"{who}, {loss.name}, {search.name}: {budget} from {starts}, seed {args.seed}",
@@ -211,8 +215,10 @@ def run(args: argparse.Namespace) -> None:
         print(number + told_span + (f" ({remarks})" if remarks else ""))
     print(worth.comparison)
     print(*(f"no success: {objection}" for objection in worth.objections), sep="\n", end="\n" * (not worth.worked))
-    if best.sounds:
+    if near and written:
         print(*ranked.verdict, sep="; ")
+        if near.better:
+            print(f"candidate {near.better} is nearer than the answer; --continue goes on from it")
         if written.left:
             print(f"not in match.dsp, for its default cannot be changed alone there: {', '.join(written.left)}")
     print(f"wrote {to['match.json']}, {', '.join(sorted(made - {'match.json'}))}")

@@ -119,6 +119,11 @@ def match_report(
             "random draws have heard there, walked downhill as long as it stays apart. Those within "
             f"{around.within:.4g} are as near as the answer.</p>"
         )
+    if near.better:
+        body.append(
+            f"<p>Candidate {near.better} is nearer than the answer: the search has ended too early, and goes on from "
+            "there with the command below.</p>"
+        )
     body += ["<h2>Which synthesizer</h2>", _ranking(ranking), _explained(ranking, loss)]
     body += ["<h2>The program with these values</h2>", _program(synth, written)]
     rows = "".join(f"<dt>{html.escape(title)}</dt><dd>{html.escape(text)}</dd>" for title, text in facts.items())
