@@ -26,7 +26,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     (folder / "tone.dsp").write_text(TONE)
     assert main(["render", str(folder / "tone.dsp"), "freq=300", "gain=0.7", "-o", str(folder / "a&b.wav")]) == 0
-    words = ["--synth", str(folder / "tone.dsp"), "--evaluations", "80", "-o", str(folder / "out")]
+    words = ["--synth", str(folder / "tone.dsp"), "--loss", "L1_Spec", "--evaluations", "40", "--candidates", "2"]
+    words += ["-o", str(folder / "out")]
     assert main(["match", str(folder / "a&b.wav"), *words]) == 0
     return folder / "out"
 
@@ -47,7 +48,8 @@ def test_it_says_what_the_record_says(report, folder):
     assert f"{record['loss_at_best']:.4g}" in there.locator(".note").first.inner_text()
     cells = there.locator("h2:has-text('The answer') + .wide tbody tr").first.locator("td").all_inner_texts()
     value, span = record["parameters"]["freq"], record["intervals"]["freq"]
-    assert cells[:4] == ["freq", f"{value['value']:.4g}", "Hz", f"{span['low']:.4g} to {span['high']:.4g}"]
+    low, high = (float(f"{span[end]:.4g}") for end in ("low", "high"))
+    assert cells[:4] == ["freq", f"{value['value']:.4g}", "Hz", f"{low:g} to {high:g}"]
     assert there.locator("#program").text_content() == (folder / "match.dsp").read_text()
     theta = there.evaluate(f"{PLAYER}.sonimatch.theta()")
     physical = [100 + 900 * theta[0], 0.1 + 0.9 * theta[1]]

@@ -154,7 +154,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Sequence[in
         return f"<tr>{''.join(marked)}</tr>"
 
     body = "".join(line("td", row) for row in rows)
-    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _way(ranking: Ranking, loss: float) -> str:
@@ -167,7 +167,8 @@ def _settings(synth: Any, theta: Any) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−")
+    short = float(f"{value:.4g}")
+    return f"{short:.6g}".replace("-", "−")
 
 
 def _parameters(synth: FaustSynth, theta: np.ndarray, around: Intervals, remarks: Any) -> str:
@@ -185,7 +186,7 @@ def _parameters(synth: FaustSynth, theta: np.ndarray, around: Intervals, remarks
             html.escape(name), _number(value[i]), html.escape(unit), f"{_number(low[i])} to {_number(high[i])}",
             f"{bar}<small>{_number(space.low[i])} to {_number(space.high[i])}</small>", html.escape(note),
         ))  # fmt: skip
-    head = ("parameter", "value", "unit", "interval", "in its range", "")
+    head = ("parameter", "value", "unit", "interval", "in its range", "remarks")
     return _table(head, rows, text=(0, 2, 5))
 
 
