@@ -131,7 +131,7 @@ def answer(
     loss: Loss,
     target: ArrayLike,
     search: Search = Race(),  # noqa: B008 (frozen)
-    evaluations: int = 200,
+    evaluations: int = 160,
     *,
     steps: int | None = None,
     starts: int = 1,

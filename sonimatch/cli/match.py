@@ -33,7 +33,7 @@ EXAMPLES = """\
 _PACKAGES = ("sonimatch", "jax", "jaxlib", "numpy", "optax", "dawdreamer", "soundfile", "soxr")
 _PROBLEM: dict[str, Any] = {"synth": None, "loss": "Marginals", "start": 0.0, "seconds": None, "keep_silence": False}
 _SEARCHED: dict[str, Any] = {"search": "Race", "bounded": False, "seed": 0, "starts": 1, "candidates": 3}
-_BUDGET: dict[str, Any] = {"evaluations": 200, "steps": None}
+_BUDGET: dict[str, Any] = {"evaluations": 160, "steps": None}
 _OWN = re.compile(r"report\.html|match(-\d+|-target)?\.(wav|png|dsp|json)")
 
 
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
         "--evaluations", metavar="N", type=whole(1),
-        help="renderings of each search; the slope along a parameter counts as one more (200)",
+        help="renderings of each search; the slope along a parameter counts as one more (160)",
     )  # fmt: skip
     budget.add_argument("--steps", metavar="N", type=whole(0), help="updates of each search, in place of evaluations")
     parser.add_argument("--seed", metavar="N", type=whole(0), help="the same seed, the same result (0)")
