@@ -1,8 +1,9 @@
 """The experiments behind the records in this folder, and the command that makes them again.
 
-`python results/experiments.py` runs every experiment whose record is missing, or those that are named; `--list` lists
-them. The two published studies and the walks are stored with the whole path of every trial, the races with the best
-point so far at each evaluation, the others with start and end.
+`python results/experiments.py` runs every experiment whose record is missing, or those that are named, one by one or by
+the first word of several, as `searches`; `--list` lists them. The two published studies and the walks are stored with
+the whole path of every trial, the races and all searches at equal evaluations with the best point so far at each
+entry, the others with start and end.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
+from sonimatch.atlas import Atlas
 from sonimatch.features import RELEASED_STFT
-from sonimatch.losses import DTW_Envelope, L1_Spec, Scattering, SIMSE_Spec
-from sonimatch.search import Adam, GradientDescent, RandomSearch, RMSProp
+from sonimatch.losses import DTW_Envelope, L1_Spec, Marginals, Scattering, SIMSE_Spec
+from sonimatch.search import CMA_ES, LES, Adam, GradientDescent, LevenbergMarquardt, Race, RandomSearch, RMSProp
+from sonimatch.search.race_from import RaceFrom
 from sonimatch.study import PAPER, PRESETS, RACE, RELEASED, Experiment, run, save
 from sonimatch.synths import RELEASED_SYNTHS, add_sinesaw, bp_noise, noise_am, sinesaw_am
-from sonimatch.types import Problem
+from sonimatch.types import Match, Problem
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "study"
+EVALUATIONS = 1000  # where searches are compared
 SUBSET = 40  # trials where one thing is changed; trial i meets the same target and start as trial i of the preset
 
 random_search = [
@@ -83,6 +88,41 @@ bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SU
 race_own = replace(RACE, name="race-own-noise", synths=(bp_noise, noise_am), shared_noise=False)
 
 
+# Every search at equal evaluations, each counted strictly.
+def equal(name: str, search: Any, kind: type[Experiment] = Experiment, loss: Any = Marginals(), **how: Any) -> Experiment:  # noqa: B008 (frozen)
+    steps = EVALUATIONS // search.cost(2) - 1
+    return kind(name=f"searches-{name}", losses=(loss,), search=search, steps=steps, trials=SUBSET, keep="best", **how)
+
+
+@dataclass(frozen=True)
+class Charted(Experiment):
+    """Races from the nearest points of an atlas of so many candidates, whose renderings are not among the evaluations:
+    they are paid once for all trials of a pair."""
+
+    candidates: int = 4096
+
+    def match(self, synth: Any, loss: Any, problems: Problem) -> Match:
+        atlas = Atlas.of(synth, loss, self.candidates, progress=False)
+        found = [
+            atlas.match(target, self.steps + 1, search=self.search, key=key, progress=False)  # pyright: ignore[reportArgumentType]
+            for target, key in zip(problems.target, problems.key, strict=True)
+        ]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
+
+
+searched = [
+    equal("race", Race()),
+    equal("cma-es", CMA_ES()),
+    equal("les", LES()),
+    equal("levenberg", LevenbergMarquardt()),
+    equal("levenberg-L1", LevenbergMarquardt(), loss=L1_Spec()),
+    equal("rmsprop", RMSProp()),
+    equal("adam", Adam()),
+    equal("random", RandomSearch()),
+    equal("atlas", RaceFrom(), Charted),
+]
+
+
 @dataclass(frozen=True)
 class Walks(Experiment):
     """One trial of each pair, from a start to a target that are chosen: `(synth, target, start)`, physical values."""
@@ -108,7 +148,8 @@ walks = Walks(
 )
 
 EXPERIMENTS: tuple[Experiment, ...] = (
-    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, race_own
+    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, race_own,
+    *searched,
 )  # fmt: skip
 
 
@@ -118,12 +159,13 @@ def main(names: list[str]) -> None:
         for name, experiment in known.items():
             print(f"{name}: {len(experiment.pairs)} pairs, {experiment.trials} trials, {experiment.search.name}")
         return
-    for name in names or known:
-        if name not in known:
-            sys.exit(f"no experiment {name!r} (there are: {', '.join(known)})")
+    groups = {name: [other for other in known if other.startswith(f"{name}-")] for name in names if name not in known}
+    if unknown := [name for name, group in groups.items() if not group]:
+        sys.exit(f"no experiment {unknown[0]!r} (there are: {', '.join(known)})")
+    for name in [one for name in names for one in groups.get(name, [name])] or known:
         if names or not (HERE / f"{name}.npz").is_file():
             study = run(known[name], BUILD)
-            whole, raced = known[name] in (PAPER, RELEASED, walks), known[name] in (RACE, race_own)
+            whole, raced = known[name] in (PAPER, RELEASED, walks), known[name] in (RACE, race_own, *searched)
             save(study if whole else study.best_so_far() if raced else study.thinned(), HERE / f"{name}.npz")
 
 

@@ -21,6 +21,7 @@ if _OPTION not in _flags and "xla_backend_extra_options" not in _flags:
     _os.environ["XLA_FLAGS"] = f"{_flags} --xla_backend_extra_options={_OPTION}=100000000".strip()
 
 if _TYPE_CHECKING:
+    from sonimatch.atlas import Atlas
     from sonimatch.faust import FaustError, FaustSynth
     from sonimatch.faust import FaustSynth as Synth
     from sonimatch.features import PAPER_STFT, RELEASED_STFT, STFT
@@ -41,7 +42,17 @@ if _TYPE_CHECKING:
     )
     from sonimatch.match import match, match_all
     from sonimatch.metrics import MSS, PAPER_MSS, RELEASED_MSS, P_loss
-    from sonimatch.search import SEARCHES, Adam, GradientDescent, Race, RandomSearch, RMSProp
+    from sonimatch.search import (
+        CMA_ES,
+        LES,
+        SEARCHES,
+        Adam,
+        GradientDescent,
+        LevenbergMarquardt,
+        Race,
+        RandomSearch,
+        RMSProp,
+    )
     from sonimatch.space import ParamSpace
     from sonimatch.synths import (
         RELEASED_SYNTHS,
@@ -59,6 +70,7 @@ if _TYPE_CHECKING:
     from sonimatch.types import Loss, Match, Problem, Search, Trajectory
 
 _HOME = {
+    "atlas": "Atlas",
     "faust": "FaustError FaustSynth",
     "features": "PAPER_STFT RELEASED_STFT STFT",
     "landscape": "Landscape landscape",
@@ -66,7 +78,7 @@ _HOME = {
     "Marginals CumulativeEnergy SOT_Spec LogMel MFCC_Spec",
     "match": "match match_all",
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",
-    "search": "SEARCHES Race RMSProp Adam GradientDescent RandomSearch",
+    "search": "SEARCHES Race RMSProp Adam GradientDescent LevenbergMarquardt CMA_ES LES RandomSearch",
     "space": "ParamSpace",
     "synths": "SYNTHS RELEASED_SYNTHS bp_noise add_sinesaw noise_am sinesaw_am hp_noise s_noise_am "
     "kick fm_bell subtractive",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 from tqdm import tqdm
 
 from sonimatch.search import Race
-from sonimatch.search.descent import Descent
 from sonimatch.types import Asking, Loss, Match, Problem, Search, Stepping, Synth, Trajectory
 
 _BLOCKS = 20  # how often the progress bar of a search that steps moves
@@ -83,7 +83,7 @@ def match_all(
     if problems.theta_init.ndim != 2 or problems.theta_init.shape[1] != len(synth.space):
         raise ValueError(f"starts must have shape (n, {len(synth.space)}), not {problems.theta_init.shape}")
     grid = [name for name, quantised in zip(synth.space.names, synth.space.quantised, strict=True) if quantised]
-    if grid and isinstance(search, Descent):
+    if grid and search.cost(1) > 1:
         raise ValueError(
             f"{search.name} follows gradients, and {', '.join(grid)} of {synth.name} has none: it has only the "
             "settings of its slider; use a search without gradients, as Race"
@@ -112,6 +112,21 @@ def _stepped(
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, : steps + 1], *blocks)
 
 
+@dataclass(frozen=True)
+class _Objective:
+    synth: Synth
+    loss: Loss
+    reference: Any
+
+    def __call__(self, theta: jax.Array) -> jax.Array:
+        return self.loss.distance(self.reference, self.loss.feature(self.synth(theta)))
+
+    def residual(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        feature = self.loss.feature(self.synth(theta))
+        parts = jax.tree.map(lambda x, y: ((x - y) / np.sqrt(x.size)).ravel(), feature, self.reference)
+        return jnp.concatenate(jax.tree.leaves(parts)), self.loss.distance(self.reference, feature)
+
+
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _advance(
     synth: Synth, loss: Loss, search: Stepping, length: int, reference: Any, state: Any, key: jax.Array, first: int
@@ -119,8 +134,7 @@ def _advance(
     """`length` steps of every trial, from step number `first`."""
 
     def trial(reference: Any, state: Any, key: jax.Array) -> tuple[Any, Trajectory]:
-        def objective(theta: jax.Array) -> jax.Array:
-            return loss.distance(reference, loss.feature(synth(theta)))
+        objective = _Objective(synth, loss, reference)
 
         def step(state: Any, number: jax.Array) -> tuple[Any, Trajectory]:
             return search.step(state, objective, jax.random.fold_in(key, number))

@@ -7,15 +7,12 @@ equal when their settings are equal, and go to `jax.jit` as static arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-
-Objective = Callable[[jax.Array], jax.Array]
-"""A differentiable function from `theta [P]` (unit-cube coordinates) to a scalar loss."""
 
 Feature = Any
 """What a loss compares: an array, or a tuple of arrays."""
@@ -55,6 +52,18 @@ class Loss(Protocol):
     def sample_rate(self) -> int | None: ...
     def feature(self, audio: jax.Array) -> Feature: ...
     def distance(self, a: Feature, b: Feature) -> jax.Array: ...
+
+
+class Objective(Protocol):
+    """A differentiable function from `theta [P]` (unit-cube coordinates) to a scalar loss.
+
+    `residual(theta)` gives, of one rendering, the difference of the candidate's features to the target's and the loss:
+    `[m]`, each array of the feature flattened and divided by the root of its size, so that the sum of squares is that
+    of their mean squares, and the scalar.
+    """
+
+    def __call__(self, theta: jax.Array) -> jax.Array: ...
+    def residual(self, theta: jax.Array) -> tuple[jax.Array, jax.Array]: ...
 
 
 @runtime_checkable

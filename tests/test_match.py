@@ -215,17 +215,17 @@ def test_the_budget_is_counted_strictly(search):
 def test_searches_that_ask_stay_inside_and_are_the_same_in_company(search):
     starts = jnp.array([[0.9, 0.1], [0.0, 1.0], [0.31, 0.8]])
     for target in (TARGET, Ramp()(jnp.array([1.4, -0.2]))):  # the second is out of reach: best at a corner
-        batch = match(Ramp(), Square(), target, search, 150, init=starts)
+        batch = match(Ramp(), Square(), target, search, 400, init=starts)
         theta = np.asarray(batch.trajectory.theta)
         assert ((theta >= 0) & (theta <= 1)).all()
-        alone = match(Ramp(), Square(), target, search, 150, init=starts[:1])
+        alone = match(Ramp(), Square(), target, search, 400, init=starts[:1])
         np.testing.assert_allclose(theta[:1], alone.trajectory.theta, atol=1e-6)
     np.testing.assert_allclose(batch.theta_best, [[1.0, 0.0]] * 3, atol=0.02)
 
 
 @pytest.mark.parametrize("search", [search for search in SEARCHES if isinstance(search, Asking)], ids=lambda s: s.name)
 def test_searches_that_ask_pass_by_what_is_not_finite(search):
-    result = match(Ramp(broken_above=0.4), Square(), TARGET, search, 200, init=jnp.array([0.9, 0.1]))
+    result = match(Ramp(broken_above=0.4), Square(), TARGET, search, 400, init=jnp.array([0.9, 0.1]))
     assert not result.ok
     np.testing.assert_allclose(result.theta_best, [0.3, 0.8], atol=0.02)
 

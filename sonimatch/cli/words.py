@@ -107,7 +107,8 @@ def search(name: str, bounded: bool) -> Search:
 
 
 def _public(room: str) -> tuple[str, ...]:
-    return tuple(name for name in _HOME[room].split() if not name.isupper())
+    table, *names = _HOME[room].split()
+    return tuple(name for name in names if not name.endswith(table))
 
 
 def add_synth_settings(parser: argparse.ArgumentParser, seconds_too: bool = True) -> None:

@@ -11,6 +11,23 @@ import numpy as np
 from sonimatch.search.nelder_mead import Simplex
 
 
+def spread(start: np.ndarray, count: int) -> np.ndarray:
+    """`start [P]` and the points of an unscrambled Sobol sequence behind its origin, `[count, P]`."""
+    from scipy.stats import qmc  # takes as long to load as JAX
+
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that so many are no power of two
+        return np.vstack([start, qmc.Sobol(start.size, scramble=False).random(count)[1:]])
+
+
+def apart(points: np.ndarray, values: np.ndarray, count: int, gap: float) -> list[int]:
+    """Which of the points `[k, P]` are best by their values `[k]`, as many as asked for, at least `gap` apart."""
+    found: list[int] = []
+    for i in np.argsort(values, kind="stable"):
+        if len(found) < count and all(np.abs(points[i] - points[j]).max() >= gap for j in found):
+            found.append(i)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Race:
     """Screening by a Sobol sequence, races of simplexes from its best points, and scans along each axis with a rematch.
@@ -56,13 +73,9 @@ class Race:
 
     def asks(self, start: np.ndarray, rng: np.random.Generator) -> Generator[np.ndarray, np.ndarray, None]:
         """Points `[k, P]` to look at, one batch after the other; it is sent their values `[k]`, and never ends."""
-        from scipy.stats import qmc  # takes as long to load as JAX
-
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # that so many are no power of two
-            sobol = qmc.Sobol(start.size, scramble=False).random(self.screen)[1:]
-        points = np.vstack([start, sobol])
+        points = self._screened(start)
         values = yield points
-        first = self._apart(points, values, self.rounds[0][0], self.gap)
+        first = apart(points, values, self.rounds[0][0], self.gap)
         racers = yield from self._race([Simplex(points[i], values[i], self.edge) for i in first], self.rounds)
         while True:
             for count, width in self.scans:
@@ -75,20 +88,14 @@ class Race:
                 values = yield points
                 away = np.abs(points - winner.best).max(1) >= space / 2
                 points, values = points[away], values[away]
-                others = self._apart(points, values, self.rematch[0][0] - 1, space)
+                others = apart(points, values, self.rematch[0][0] - 1, space)
                 edge = min(0.7 * self.edge, space / 2)
                 racers = [winner, *(Simplex(points[i], values[i], edge) for i in others)]
                 racers = yield from self._race(racers, self.rematch)
             racers = yield from self._race(racers, [(1, self.polish * max(start.size, 2) // 2)])
 
-    @staticmethod
-    def _apart(points: np.ndarray, values: np.ndarray, count: int, gap: float) -> list[int]:
-        """Which points are best, as many as asked for, at least `gap` apart."""
-        found: list[int] = []
-        for i in np.argsort(values, kind="stable"):
-            if len(found) < count and all(np.abs(points[i] - points[j]).max() >= gap for j in found):
-                found.append(i)
-        return found
+    def _screened(self, start: np.ndarray) -> np.ndarray:
+        return spread(start, self.screen)
 
     @staticmethod
     def _race(racers: list[Simplex], rounds: Sequence[tuple[int, int]]) -> Generator[np.ndarray, np.ndarray, list]:

@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from sonimatch.losses import PAPER_LOSSES
+from sonimatch.match import match_all
 from sonimatch.metrics import MSS, PAPER_MSS
 from sonimatch.search import RMSProp
 from sonimatch.space import ParamSpace
 from sonimatch.synths import SYNTHS
-from sonimatch.types import Loss, Problem, Search, Synth
+from sonimatch.types import Loss, Match, Problem, Search, Synth
 
 
 class StudyError(ValueError):
@@ -96,6 +97,10 @@ class Experiment:
         whole = tuple(tuple(name in some for name in names) for some in (self.whole_targets, self.whole_starts))
         one = partial(_draw, synth, whole, self.shared_noise, key)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one, trials))
+
+    def match(self, synth: Synth, loss: Loss, problems: Problem) -> Match:
+        """What the search makes of the problems."""
+        return match_all(synth, loss, problems, self.search, self.steps)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

@@ -23,7 +23,6 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from sonimatch.match import match_all
 from sonimatch.metrics import MSS
 from sonimatch.study import storage
 from sonimatch.study.experiment import Experiment, StudyError, _different
@@ -169,7 +168,7 @@ def solve(experiment: Experiment, synth: Synth, loss: Loss, trials: Sequence[int
     for first in range(0, len(trials), lanes):
         batch = list(trials[first : first + lanes])
         problems = experiment.draw(synth, loss, batch + batch[-1:] * (lanes - len(batch)))  # one shape, one program
-        path = match_all(synth, loss, problems, experiment.search, experiment.steps)
+        path = experiment.match(synth, loss, problems)
         values = np.asarray(path.trajectory.value)
         best = np.where(np.isfinite(values), values, np.inf).argmin(1)
         kept = best if experiment.keep == "best" else np.full(lanes, values.shape[1] - 1)
