@@ -89,11 +89,6 @@ race_own = replace(RACE, name="race-own-noise", synths=(bp_noise, noise_am), sha
 
 
 # Every search at equal evaluations, each counted strictly.
-def equal(name: str, search: Any, kind: type[Experiment] = Experiment, loss: Any = Marginals(), **how: Any) -> Experiment:  # noqa: B008 (frozen)
-    steps = EVALUATIONS // search.cost(2) - 1
-    return kind(name=f"searches-{name}", losses=(loss,), search=search, steps=steps, trials=SUBSET, keep="best", **how)
-
-
 @dataclass(frozen=True)
 class Charted(Experiment):
     """Races from the nearest points of an atlas of so many candidates, whose renderings are not among the evaluations:
@@ -110,17 +105,24 @@ class Charted(Experiment):
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
 
 
+compared = {
+    "race": Race(),
+    "cma-es": CMA_ES(),
+    "les": LES(),
+    "levenberg": LevenbergMarquardt(),
+    "rmsprop": RMSProp(),
+    "adam": Adam(),
+    "random": RandomSearch(),
+    "atlas": RaceFrom(),
+}
 searched = [
-    equal("race", Race()),
-    equal("cma-es", CMA_ES()),
-    equal("les", LES()),
-    equal("levenberg", LevenbergMarquardt()),
-    equal("levenberg-L1", LevenbergMarquardt(), loss=L1_Spec()),
-    equal("rmsprop", RMSProp()),
-    equal("adam", Adam()),
-    equal("random", RandomSearch()),
-    equal("atlas", RaceFrom(), Charted),
-]
+    (Charted if name == "atlas" else Experiment)(
+        name=f"searches-{name}", losses=(Marginals(),), search=search, steps=EVALUATIONS // search.cost(2) - 1,
+        trials=SUBSET, keep="best",
+    )
+    for name, search in compared.items()
+]  # fmt: skip
+searched += [replace(searched[3], name="searches-levenberg-L1", losses=(L1_Spec(),))]
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def main(names: list[str]) -> None:
     groups = {name: [other for other in known if other.startswith(f"{name}-")] for name in names if name not in known}
     if unknown := [name for name, group in groups.items() if not group]:
         sys.exit(f"no experiment {unknown[0]!r} (there are: {', '.join(known)})")
-    for name in [one for name in names for one in groups.get(name, [name])] or known:
+    for name in [one for word in names for one in groups.get(word, [word])] or known:
         if names or not (HERE / f"{name}.npz").is_file():
             study = run(known[name], BUILD)
             whole, raced = known[name] in (PAPER, RELEASED, walks), known[name] in (RACE, race_own, *searched)

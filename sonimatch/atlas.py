@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import jax
 import jax.numpy as jnp
 import numpy as np
+from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from sonimatch.audio import replacing
@@ -33,7 +34,7 @@ class Atlas:
 
     Of each array of a feature 512 numbers are kept, or all if there are no more: its entries, in random order and with
     random signs, summed to so many, which keeps Euclidean distances to 1/√512, 4 %, whatever the array (M. Charikar, K.
-    Chen and M. Farach-Colton, "Finding frequent items in data streams", 2002). Each array counts alike: `spread [a]` is
+    Chen and M. Farach-Colton, "Finding frequent items in data streams", 2002). Each array counts alike: `scale [a]` is
     the root mean square of its distance from the mean candidate. The nearest sketches only propose; the loss decides.
     Shown in notebooks/optimizer.md.
     """
@@ -42,7 +43,7 @@ class Atlas:
     loss: Loss
     theta: np.ndarray
     sketches: np.ndarray
-    spread: np.ndarray
+    scale: np.ndarray
 
     @classmethod
     def of(
@@ -57,28 +58,31 @@ class Atlas:
         """The atlas of a synth and a loss, from `folder` if it is there, else made and left there, all or nothing.
 
         `candidates`, 2 or more, are the points of a Sobol sequence, on the grid of quantised parameters; each costs one
-        rendering, once. The default folder is `sonimatch/atlas` in the user's cache (`$XDG_CACHE_HOME`, or `~/.cache`);
-        a file is named after the hash of the program, all settings of synth and loss and the versions of sonimatch and
-        JAX, and takes 2 KiB for each candidate and array of the feature: 8 MiB for L1_Spec, 10 MiB for Marginals.
+        rendering, once. The default folder is `sonimatch/atlas` in the user's cache; a file is named after the hash
+        of the program, all settings of synth and loss and the versions of sonimatch, JAX and NumPy. It takes 2 KiB at
+        most for each candidate and array of the feature: 8 MiB for L1_Spec, 10 MiB for Marginals.
         A file that is damaged is made again. Deleting the folder costs nothing but time.
 
-        Raises ValueError for fewer candidates, and when the sample rates of loss and synth differ.
+        Raises ValueError for fewer candidates, for a synth without parameters, and when the sample rates of loss and
+        synth differ.
         """
+        if not len(synth.space):
+            raise ValueError(f"{synth.name} has no parameter to match")
         if not candidates >= 2:
             raise ValueError(f"candidates is {candidates}; it must be at least 2")
         if loss.sample_rate not in (None, synth.sample_rate):
             raise ValueError(f"{loss.name} works at {loss.sample_rate} Hz but {synth.name} at {synth.sample_rate} Hz")
-        place = Path(folder) if folder is not None else _cache() / "sonimatch" / "atlas"
+        place = Path(folder or user_cache_path("sonimatch", appauthor=False) / "atlas")
         file = place / f"{synth.name}-{loss.name}-{_hash(synth, loss, candidates)}.npz"
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
-                return cls(synth, loss, held["theta"], held["sketches"], held["spread"])
+                return cls(synth, loss, held["theta"], held["sketches"], held["scale"])
         except (FileNotFoundError, ValueError, KeyError, EOFError, BadZipFile):
             pass
         made = cls._made(synth, loss, candidates, progress)
         place.mkdir(parents=True, exist_ok=True)
         with replacing(file) as stream:
-            np.savez(stream, theta=made.theta, sketches=made.sketches, spread=made.spread)
+            np.savez(stream, theta=made.theta, sketches=made.sketches, scale=made.scale)
         return made
 
     @classmethod
@@ -93,21 +97,24 @@ class Atlas:
                 parts.append(jax.device_get(_sketched(synth, loss, some)))
                 bar.update(min(_BATCH, candidates - first))
         arrays = [np.concatenate(array)[:candidates] for array in zip(*parts, strict=True)]
-        spread = np.array([np.sqrt(np.nanmean(np.nansum((a - np.nanmean(a, 0)) ** 2, 1))) for a in arrays], np.float32)
-        spread = np.where(spread > 0, spread, 1)
-        return cls(synth, loss, theta, np.hstack([a / s for a, s in zip(arrays, spread, strict=True)]), spread)
+        arrays = [np.where(np.isfinite(array), array, np.nan) for array in arrays]
+        away = [np.sqrt(np.nanmean(np.nansum((array - np.nanmean(array, 0)) ** 2, 1))) for array in arrays]
+        scale = np.where(np.array(away) > 0, away, 1).astype(np.float32)
+        return cls(synth, loss, theta, np.hstack([a / s for a, s in zip(arrays, scale, strict=True)]), scale)
 
     def nearest(self, target: jax.Array, count: int = 8, gap: float = 0.03) -> np.ndarray:
         """The candidates whose features are nearest to those of `target [num_samples]`, the nearest first, each at
         least `gap` from the others in some parameter: `[count, P]`, or fewer if there are no more so far apart.
 
-        Raises ValueError when the target does not fit the synth.
+        Raises ValueError when the target does not fit the synth, and for a count below 1.
         """
+        if not count >= 1:
+            raise ValueError(f"count is {count}; it must be at least 1")
         target = jnp.asarray(target)
         if target.shape != (self.synth.num_samples,):
             raise ValueError(f"target must have shape ({self.synth.num_samples},), not {target.shape}")
         target = target.astype(jnp.result_type(target, jnp.float32))
-        wanted = [a / s for a, s in zip(_sketch_of(self.loss, target), self.spread, strict=True)]
+        wanted = [a / s for a, s in zip(_sketch_of(self.loss, target), self.scale, strict=True)]
         distance = np.linalg.norm(self.sketches - np.hstack(jax.device_get(wanted)), axis=1)
         return self.theta[apart(self.theta, np.where(np.isfinite(distance), distance, np.inf), count, gap)]
 
@@ -131,13 +138,9 @@ class Atlas:
         return match(self.synth, self.loss, target, search, evaluations, init=first, key=key, progress=progress)
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
 def _hash(synth: Any, loss: Loss, candidates: int) -> str:
     settings = (synth, getattr(synth, "source_sha256", None), synth.space, loss, candidates, _FORMAT)
-    return sha256(repr((*settings, version("sonimatch"), jax.__version__)).encode()).hexdigest()[:16]
+    return sha256(repr((*settings, version("sonimatch"), jax.__version__, np.__version__)).encode()).hexdigest()[:16]
 
 
 def _sketch(array: jax.Array, number: int) -> jax.Array:

@@ -150,10 +150,10 @@ def test_cma_es_follows_a_curved_valley():
 
 @pytest.mark.parametrize("kind", [CMA_ES, LES])
 def test_strategies_draw_around_the_start_and_repeat_by_the_key(kind):
-    def path(seed, search=kind()):
+    def path(seed, search):
         return np.asarray(match(MADE, Squares(), jnp.ones(3), search, 91, init=STARTS[2], key=seed).trajectory.theta)
 
-    first, again, other = path(jax.random.key(1)), path(jax.random.key(1)), path(jax.random.key(2))
+    first, again, other = (path(jax.random.key(seed), kind()) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first[1:7] != other[1:7]).all()
     narrow = path(jax.random.key(1), kind(std=0.01))[1:7]  # the first generation: six points for two parameters
@@ -291,10 +291,13 @@ def test_wrong_atlases_are_refused(tmp_path):
         Atlas.of(MADE, Squares(), 1, folder=tmp_path)
     with pytest.raises(ValueError, match="squares works at 44100 Hz but made at 8000 Hz"):
         Atlas.of(MADE, Squares(sample_rate=44_100), folder=tmp_path)
+    with pytest.raises(ValueError, match="made has no parameter to match"):
+        Atlas.of(Made(matrix=((),)), Squares(), folder=tmp_path)
 
 
 def test_an_atlas_lies_in_the_cache_of_the_user(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    Atlas.of(MADE, Squares(), 8)
-    (file,) = (tmp_path / "sonimatch" / "atlas").iterdir()
-    assert file.name.startswith("made-squares-")
+    for name in ("XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    Atlas.of(MADE, Squares(), 64)
+    (file,) = tmp_path.rglob("made-squares-*.npz")
+    assert file.parent.name == "atlas"

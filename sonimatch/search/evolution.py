@@ -1,4 +1,4 @@
-"""What the evolution strategies share: populations drawn from a normal distribution that learns where values are low."""
+"""What the evolution strategies share: populations of a normal distribution that learns where values are low."""
 
 from __future__ import annotations
 
