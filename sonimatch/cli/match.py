@@ -127,7 +127,10 @@ def run(args: argparse.Namespace) -> None:
 
     settings = {name: getattr(args, name) for name in ("steps", "starts", "seed")}
     if len(synths) > 1:
-        ranked = rank(synths, loss, target, search, args.evaluations, **settings)
+        try:
+            ranked = rank(synths, loss, target, search, args.evaluations, **settings)
+        except ModuleNotFoundError as error:  # no evosax
+            raise InputError(str(error)) from None
         _tell(ranked)
         if ranked.answers[0].worth is None:
             raise FailedError(f"no synth could be searched; {synths[0].name}: {ranked.answers[0].error}")
@@ -135,7 +138,7 @@ def run(args: argparse.Namespace) -> None:
         settings["first"] = np.clip(earlier["theta"], 0, 1) if earlier else None
         try:
             one = answer(synths[0], loss, target, search, args.evaluations, **settings)
-        except ValueError as error:  # a budget below one step, or a descent and a parameter without slopes
+        except (ValueError, ModuleNotFoundError) as error:  # a budget below one step, no slopes, or no evosax
             raise InputError(str(error)) from None
         ranked = ranking([one], loss, target)
     best, synth = ranked.answers[0], ranked.answers[0].synth
