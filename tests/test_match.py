@@ -225,7 +225,7 @@ def test_searches_that_ask_stay_inside_and_are_the_same_in_company(search):
 
 @pytest.mark.parametrize("search", [search for search in SEARCHES if isinstance(search, Asking)], ids=lambda s: s.name)
 def test_searches_that_ask_pass_by_what_is_not_finite(search):
-    result = match(Ramp(broken_above=0.4), Square(), TARGET, search, 400, init=jnp.array([0.9, 0.1]))
+    result = match(Ramp(broken_above=0.4), Square(), TARGET, search, 800, init=jnp.array([0.9, 0.1]))
     assert not result.ok
     np.testing.assert_allclose(result.theta_best, [0.3, 0.8], atol=0.02)
 
