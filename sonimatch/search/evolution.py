@@ -22,8 +22,8 @@ class Evolution:
     and `std` the first standard deviation in each parameter, as a share of its range. A generation has `population`
     points (None: `4 + floor(3 ln P)`, the rule of N. Hansen, "The CMA evolution strategy: a tutorial"). A point outside
     the cube is reflected at its walls: the strategy sees the loss continued by its mirror images, and every point that
-    is looked at lies inside. What is not finite counts as worse than all of its generation. When the standard deviation of
-    every parameter is below `tolerance`, a new strategy begins at a point drawn uniformly, for as long as it is asked.
+    is looked at lies inside. What is not finite counts as worse than all of its generation. When the standard deviation
+    of every parameter is below `tolerance`, a new strategy begins at a point drawn uniformly, as long as it is asked.
 
     Asks for values only. `population` is 2 or more, `std` and `tolerance` are positive, `screen` is 1 or more; else
     `ValueError`. Without evosax `ModuleNotFoundError`.
