@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     study = words.record(args.record)
-    check_output(args.csv, spare=args.record)
+    check_output(args.csv, spare=(args.record,))
     rows = study.table()
     write_text(args.csv, csv_text(rows))
     print(f"wrote {args.csv}: {len(rows)} trials")
