@@ -25,6 +25,7 @@ if _TYPE_CHECKING:
     from sonimatch.faust import FaustError, FaustSynth
     from sonimatch.faust import FaustSynth as Synth
     from sonimatch.features import PAPER_STFT, RELEASED_STFT, STFT
+    from sonimatch.home import points_home
     from sonimatch.landscape import Landscape, landscape
     from sonimatch.losses import (
         LOSSES,
@@ -76,6 +77,7 @@ _HOME = {
     "landscape": "Landscape landscape",
     "losses": "LOSSES PAPER_LOSSES RELEASED_LOSSES L1_Spec SIMSE_Spec Scattering DTW_Envelope "
     "Marginals CumulativeEnergy SOT_Spec LogMel MFCC_Spec",
+    "home": "points_home",
     "match": "match match_all",
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",
     "search": "SEARCHES Race RMSProp Adam GradientDescent LevenbergMarquardt CMA_ES LES RandomSearch",

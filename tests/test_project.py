@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Left to right is the import order: nothing imports rightwards.
 ROOMS = [
     *("types", "space", "audio", "faust", "synths", "features", "scattering", "losses", "search", "match"),
-    *("atlas", "assessment", "landscape", "metrics", "answers", "stats", "study", "listening", "learn", "plots"),
+    *("atlas", "assessment", "landscape", "metrics", "home", "answers", "stats", "study", "listening", "learn", "plots"),
     *("widgets", "cli", "__main__"),
 ]
 

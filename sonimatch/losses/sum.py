@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from sonimatch.types import Feature, Loss
 
@@ -33,6 +35,23 @@ class Sum:
         if len(self._rates) > 1:
             raise ValueError(f"losses take sample rates of {', '.join(map(str, sorted(self._rates)))} Hz")
 
+    @classmethod
+    def scaled(cls, losses: tuple[Loss, ...], targets: jax.Array, candidates: jax.Array, name: str = "Sum") -> Sum:
+        """The sum in which every loss counts alike over pairs of `targets` and `candidates`, `[samples]` or
+        `[n, samples]`, with their floors.
+
+        A floor is the least of all these values and of the targets' own, at equality, and a scale is the median above
+        it. `ValueError` for a loss that has no median above its floor: it does not tell these sounds apart.
+        """
+        pairs = jnp.broadcast_arrays(jnp.atleast_2d(targets), jnp.atleast_2d(candidates))
+        floors, scales = [], []
+        for loss in losses:
+            one, other = (jax.lax.map(jax.jit(loss.feature), sounds) for sounds in pairs)
+            apart, equal = (np.asarray(jax.lax.map(lambda ab: loss.distance(*ab), (one, to))) for to in (other, one))  # noqa: B023
+            floors.append(float(min(apart.min(), equal.min())))
+            scales.append(float(np.median(apart)) - floors[-1])
+        return cls(losses, tuple(scales), tuple(floors), name)
+
     @property
     def _rates(self) -> set[int]:
         return {loss.sample_rate for loss in self.losses if loss.sample_rate is not None}
@@ -47,4 +66,4 @@ class Sum:
     def distance(self, a: Feature, b: Feature) -> jax.Array:
         floors = self.floors or (0.0,) * len(self.losses)
         terms = zip(self.losses, self.scales, floors, a, b, strict=True)
-        return sum(((loss.distance(x, y) - floor) / scale for loss, scale, floor, x, y in terms), jax.numpy.zeros(()))
+        return sum(((loss.distance(x, y) - floor) / scale for loss, scale, floor, x, y in terms), jnp.zeros(()))
