@@ -33,7 +33,7 @@ from sonimatch.types import Loss, Synth
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "home"
 OWN = replace(PAPER, shared_noise=False)
-TARGETS = 12  # those of the first trials of the preset
+TARGETS = 8  # those of the first trials of the preset
 SETTINGS: dict[str, Any] = {
     "candidates": 60, "points": 3, "num": 101, "step": 0.01, "distances": DISTANCES, "ripple": 0.01, "seed": 0
 }  # fmt: skip

@@ -96,17 +96,18 @@ def points_home(
         corners = (truth + apart).astype(np.float32)  # [D, points, P]
         beside = np.clip(corners[:, :, None, None] + sides, 0, 1)  # [D, points, 2, P, P]
 
-        reference = loss.feature(jax.numpy.asarray(target))
+        reference = _feature(loss, target)
         every = np.concatenate([each.reshape(-1, n_parameters) for each in (scattered, lines, beside)])
-        value = _finite(_values(synth, loss, reference, every.astype(np.float32)))
+        value = _finite(_values(loss, reference, _sounds(synth, every.astype(np.float32))))
         some, along, either = np.split(value, np.cumsum([candidates, lines[..., 0].size]))
         along, either = along.reshape(n_parameters, -1), either.reshape(*beside.shape[:-1])
-        slope = np.asarray(_slopes(synth, loss, reference, corners.reshape(-1, n_parameters))).reshape(corners.shape)
+        at = corners.reshape(-1, n_parameters)
+        slope = _slopes(loss, reference, _sounds(synth, at), _jacobians(synth, at))
         rise = either[:, :, 1] - either[:, :, 0]
         rows.append(Home(
             order=_rank_correlation(some, P_loss(scattered, truth)),
             order_along=np.array([_rank_correlation(v, np.abs(x - x[-1])) for x, v in zip(axes, along, strict=True)]),
-            gradient=(np.sign(slope) == np.sign(apart)).mean(1),
+            gradient=(np.sign(slope).reshape(apart.shape) == np.sign(apart)).mean(1),
             secant=(np.sign(rise) == np.sign(apart)).mean(1),
             minima=np.array([minima(v[np.argsort(x)], ripple) for x, v in zip(axes, along, strict=True)]),
             basin=np.array([basin(x, v, x[-1], ripple) for x, v in zip(axes, along, strict=True)]),
@@ -164,12 +165,30 @@ def _rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     return float(spearmanr(a, b).statistic) if (a != a[0]).any() and (b != b[0]).any() else 0.0
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _values(synth: Synth, loss: Loss, reference: Any, points: jax.Array) -> jax.Array:
-    return jax.lax.map(lambda theta: loss.distance(reference, loss.feature(synth(theta))), points)
+# A synth and a loss are compiled apart: each serves many of the other.
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _slopes(synth: Synth, loss: Loss, reference: Any, points: jax.Array) -> jax.Array:
-    slope = jax.grad(lambda theta: loss.distance(reference, loss.feature(synth(theta))))
-    return jax.lax.map(slope, points)
+@partial(jax.jit, static_argnums=0)
+def _feature(loss: Loss, sound: jax.Array) -> Any:
+    return loss.feature(sound)
+
+
+@partial(jax.jit, static_argnums=0)
+def _sounds(synth: Synth, points: jax.Array) -> jax.Array:
+    return jax.lax.map(synth, points)
+
+
+@partial(jax.jit, static_argnums=0)
+def _values(loss: Loss, reference: Any, sounds: jax.Array) -> jax.Array:
+    return jax.lax.map(lambda sound: loss.distance(reference, loss.feature(sound)), sounds)
+
+
+@partial(jax.jit, static_argnums=0)
+def _jacobians(synth: Synth, points: jax.Array) -> jax.Array:
+    return jax.lax.map(jax.jacfwd(synth), points)
+
+
+@partial(jax.jit, static_argnums=0)
+def _slopes(loss: Loss, reference: Any, sounds: jax.Array, jacobians: jax.Array) -> jax.Array:
+    slope = jax.grad(lambda sound: loss.distance(reference, loss.feature(sound)))
+    return jax.lax.map(lambda each: slope(each[0]) @ each[1], (sounds, jacobians))
