@@ -33,9 +33,9 @@ from sonimatch.types import Loss, Synth
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "home"
 OWN = replace(PAPER, shared_noise=False)
-TARGETS = 8  # those of the first trials of the preset
+TARGETS = 6  # those of the first trials of the preset
 SETTINGS: dict[str, Any] = {
-    "candidates": 60, "points": 3, "num": 101, "step": 0.01, "distances": DISTANCES, "ripple": 0.01, "seed": 0
+    "candidates": 50, "points": 3, "num": 81, "step": 0.01, "distances": DISTANCES, "ripple": 0.01, "seed": 0
 }  # fmt: skip
 GROUPS = {synth.name: (synth, PAPER) for synth in PAPER.synths} | {
     f"{synth.name}, own noise": (synth, OWN) for synth in PAPER.synths if "no.noise" in synth.source
@@ -64,7 +64,7 @@ def measure(group: str, loss: Loss) -> dict[str, Any]:
         return kept
     start = time.perf_counter()
     drawn = experiment.draw(synth, loss, range(TARGETS))
-    home = points_home(synth, loss, drawn.theta_true, drawn.target, **how)
+    home = points_home(synth, loss, drawn.theta_true, drawn.target, **how, progress=False)
     wanted = home._fields if experiment.shared_noise else ("order", "gradient", "secant")
     rows = {name: np.round(getattr(home, name).astype(float), 3).tolist() for name in wanted}
     found = {"settings": settings, "seconds": round(time.perf_counter() - start, 1), "home": rows}
