@@ -1,7 +1,7 @@
 """Which losses point home: the record `home.json`, and the command that makes it again.
 
 `python results/home.py` measures every synth of the published study with every loss on one core, and writes the record.
-Each finished pair is kept in `build/home/` until all are there; kill the process at any moment and call it again.
+Each finished synth is kept in `build/home/` until all are there; kill the process at any moment and call it again.
 `--cost` times an evaluation of every loss again and leaves the rest of the record as it is.
 """
 
@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from sonimatch.audio import replacing
-from sonimatch.home import DISTANCES, points_home
+from sonimatch.home import DISTANCES, Home, points_home
 from sonimatch.losses import LOSSES, CumulativeEnergy, DTW_Envelope, L1_Spec, Sum
 from sonimatch.study import PAPER
 from sonimatch.study.experiment import _plain
@@ -33,9 +33,9 @@ from sonimatch.types import Loss, Synth
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "home"
 OWN = replace(PAPER, shared_noise=False)
-TARGETS = 6  # those of the first trials of the preset
+TARGETS = 8  # those of the first trials of the preset
 SETTINGS: dict[str, Any] = {
-    "candidates": 50, "points": 3, "num": 81, "step": 0.01, "distances": DISTANCES, "ripple": 0.01, "seed": 0
+    "candidates": 50, "points": 3, "num": 61, "step": 0.01, "distances": DISTANCES, "ripple": 0.01, "seed": 0
 }  # fmt: skip
 GROUPS = {synth.name: (synth, PAPER) for synth in PAPER.synths} | {
     f"{synth.name}, own noise": (synth, OWN) for synth in PAPER.synths if "no.noise" in synth.source
@@ -54,26 +54,29 @@ def losses_of(synth: Synth) -> tuple[Loss, ...]:
     return (*LOSSES, logarithmic, replace(both, scales=scales, floors=floors))
 
 
-def measure(group: str, loss: Loss) -> dict[str, Any]:
-    """The rows of a pair, target by target, from its file or computed now."""
+def measure(group: str) -> dict[str, Any]:
+    """Every loss on one synth, target by target, from the file of the group or computed now."""
     synth, experiment = GROUPS[group]
-    how = SETTINGS if experiment.shared_noise else SETTINGS | {"num": 3}
-    settings = json.loads(json.dumps({"targets": TARGETS, **how, "synth": _plain(synth), "loss": _plain(loss)}))
-    path = BUILD / f"{group}-{loss.name}.json"
+    losses, how = losses_of(synth), SETTINGS if experiment.shared_noise else SETTINGS | {"num": 3}
+    settings = json.loads(json.dumps({"targets": TARGETS, **how, "synth": _plain(synth), "losses": _plain(losses)}))
+    path = BUILD / f"{group}.json"
     if path.is_file() and (kept := json.loads(path.read_text()))["settings"] == settings:
         return kept
     start = time.perf_counter()
-    drawn = experiment.draw(synth, loss, range(TARGETS))
-    home = points_home(synth, loss, drawn.theta_true, drawn.target, **how, progress=False)
-    wanted = home._fields if experiment.shared_noise else ("order", "gradient", "secant")
-    rows = {name: np.round(getattr(home, name).astype(float), 3).tolist() for name in wanted}
-    found = {"settings": settings, "seconds": round(time.perf_counter() - start, 1), "home": rows}
-    _write(path, found)
-    print(f"{group}, {loss.name}: {found['seconds']:.0f} s", flush=True)
-    return found
+    drawn = experiment.draw(synth, losses[0], range(TARGETS))
+    found = points_home(synth, losses, drawn.theta_true, drawn.target, **how)
+    wanted = Home._fields if experiment.shared_noise else ("order", "gradient", "secant")
+    rows = {
+        name: {what: np.round(getattr(home, what).astype(float), 3).tolist() for what in wanted}
+        for name, home in found.items()
+    }
+    kept = {"settings": settings, "seconds": round(time.perf_counter() - start, 1), "losses": rows}
+    _write(path, kept)
+    print(f"{group}: {kept['seconds']:.0f} s", flush=True)
+    return kept
 
 
-def cost(rounds: int = 15, points: int = 8) -> dict[str, Any]:
+def cost(rounds: int = 9, points: int = 4) -> dict[str, Any]:
     """Milliseconds of one evaluation of `add_sinesaw`, rendering included: the value, and the value with its gradient.
 
     The median of some rounds, all losses in turn in each, so that they meet the same weather.
@@ -113,12 +116,9 @@ def main(arguments: list[str]) -> None:
         return
     if arguments:
         sys.exit(f"no word {arguments[0]!r} (there is: --cost)")
-    pairs: dict[str, dict[str, Any]] = {}
-    for group, (synth, _) in GROUPS.items():
-        pairs[group] = {loss.name: measure(group, loss) for loss in losses_of(synth)}
-    seconds = sum(pair["seconds"] for each in pairs.values() for pair in each.values())
-    settings = {"targets": TARGETS, "draw": PAPER.name, **SETTINGS}
-    _write(record, {"settings": settings, "provenance": _provenance(seconds, 1), "pairs": pairs, "cost": cost()})
+    groups = {group: measure(group) for group in GROUPS}
+    provenance = _provenance(sum(each.pop("seconds") for each in groups.values()), 1)
+    _write(record, {"provenance": provenance, "groups": groups, "cost": cost()})
 
 
 if __name__ == "__main__":

@@ -31,17 +31,17 @@ class Home(NamedTuple):
     - `basin [n, P]`: width of the valley of the truth along each axis, see `basin`, as a share of the range.
     """
 
-    order: np.ndarray
-    order_along: np.ndarray
-    gradient: np.ndarray
-    secant: np.ndarray
-    minima: np.ndarray
-    basin: np.ndarray
+    order: Any
+    order_along: Any
+    gradient: Any
+    secant: Any
+    minima: Any
+    basin: Any
 
 
 def points_home(
     synth: Synth,
-    loss: Loss,
+    losses: Sequence[Loss],
     truths: ArrayLike,
     targets: ArrayLike,
     *,
@@ -53,8 +53,9 @@ def points_home(
     ripple: float = 0.01,
     seed: int = 0,
     progress: bool = True,
-) -> Home:
-    """How well `loss` leads to each of `targets [n, num_samples]`, the sounds at `truths [n, P]` or ones like them.
+) -> dict[str, Home]:
+    """How well each loss, by its name, leads to `targets [n, num_samples]`, the sounds at `truths [n, P]` or ones like
+    them.
 
     All in the coordinates of the unit cube. For each target: `candidates` random points for the order; at each of
     `distances`, `points` random corners `truth ± distance` in every parameter, a sign being turned where the corner
@@ -62,7 +63,7 @@ def points_home(
     through it, for the valleys, where `ripple` is the share of a curve's range that counts as none. Draw truths from a
     continuum: a loss may look better at round values.
 
-    Values that are not finite count as infinite. Raises ValueError for targets that do not fit, fewer than 3
+    The sounds are rendered once for all losses. Values that are not finite count as infinite. Raises ValueError for targets that do not fit, fewer than 3
     candidates, 1 point or 3 steps, and distances or a step that are not above 0 and at most 0.5.
     Sources: J. Turian and M. Henry, "I'm sorry for your loss", 2020, for the order; B. Torres, G. Peeters and G.
     Richard, "Unsupervised harmonic parameter estimation using differentiable DSP and spectral optimal transport", 2024,
@@ -82,37 +83,41 @@ def points_home(
         if not all(0 < value <= 0.5 for value in values):
             raise ValueError(f"{name} is {values}; it must be above 0 and at most 0.5")
 
-    key, rng, rows = jax.random.key(seed), np.random.default_rng(seed), []
+    key, rng = jax.random.key(seed), np.random.default_rng(seed)
+    rows: dict[str, list[Home]] = {loss.name: [] for loss in losses}
     sides = step * np.stack([-np.eye(n_parameters), np.eye(n_parameters)])  # [2, P, P]
     pairs = zip(truths, targets, strict=True)
     for trial, (truth, target) in enumerate(tqdm(pairs, total=len(truths), delay=2, disable=not progress, leave=False)):
         scattered = np.asarray(synth.space.sample(jax.random.fold_in(key, trial), candidates))
-        axes = [np.append(np.linspace(0, 1, num), truth[p]).astype(np.float32) for p in range(n_parameters)]
         lines = np.tile(truth, (n_parameters, num + 1, 1))
-        for p, axis in enumerate(axes):
-            lines[p, :, p] = axis
+        for p in range(n_parameters):
+            lines[p, :-1, p] = np.linspace(0, 1, num)
+        axes = np.stack([lines[p, :, p] for p in range(n_parameters)])  # the truth is the last of each
         apart = np.reshape(distances, (-1, 1, 1)) * rng.choice([-1, 1], (len(distances), points, n_parameters))
         apart = np.where(np.abs(truth + apart - 0.5) > 0.5, -apart, apart)
         corners = (truth + apart).astype(np.float32)  # [D, points, P]
         beside = np.clip(corners[:, :, None, None] + sides, 0, 1)  # [D, points, 2, P, P]
 
-        reference = _feature(loss, target)
         every = np.concatenate([each.reshape(-1, n_parameters) for each in (scattered, lines, beside)])
-        value = _finite(_values(loss, reference, _sounds(synth, every.astype(np.float32))))
-        some, along, either = np.split(value, np.cumsum([candidates, lines[..., 0].size]))
-        along, either = along.reshape(n_parameters, -1), either.reshape(*beside.shape[:-1])
-        at = corners.reshape(-1, n_parameters)
-        slope = _slopes(loss, reference, _sounds(synth, at), _jacobians(synth, at))
-        rise = either[:, :, 1] - either[:, :, 0]
-        rows.append(Home(
-            order=_rank_correlation(some, P_loss(scattered, truth)),
-            order_along=np.array([_rank_correlation(v, np.abs(x - x[-1])) for x, v in zip(axes, along, strict=True)]),
-            gradient=(np.sign(slope).reshape(apart.shape) == np.sign(apart)).mean(1),
-            secant=(np.sign(rise) == np.sign(apart)).mean(1),
-            minima=np.array([minima(v[np.argsort(x)], ripple) for x, v in zip(axes, along, strict=True)]),
-            basin=np.array([basin(x, v, x[-1], ripple) for x, v in zip(axes, along, strict=True)]),
-        ))  # fmt: skip
-    return Home(*(np.stack(column) for column in zip(*rows, strict=True)))
+        sounds = _sounds(synth, every.astype(np.float32))
+        at = _sounds(synth, corners.reshape(-1, n_parameters)), _jacobians(synth, corners.reshape(-1, n_parameters))
+        for loss in losses:
+            reference = _feature(loss, target)
+            value = np.asarray(_values(loss, reference, sounds), float)
+            value = np.where(np.isfinite(value), value, np.inf)
+            some, along, either = np.split(value, np.cumsum([candidates, axes.size]))
+            rise = np.diff(either.reshape(beside.shape[:-1]), axis=2)[:, :, 0]
+            slope = np.reshape(_slopes(loss, reference, *at), apart.shape)
+            curves = list(zip(axes, along.reshape(axes.shape), strict=True))
+            rows[loss.name].append(Home(
+                order=_rank_correlation(some, P_loss(scattered, truth)),
+                order_along=[_rank_correlation(v, np.abs(x - x[-1])) for x, v in curves],
+                gradient=(np.sign(slope) == np.sign(apart)).mean(1),
+                secant=(np.sign(rise) == np.sign(apart)).mean(1),
+                minima=[minima(v[np.argsort(x)], ripple) for x, v in curves],
+                basin=[basin(x, v, x[-1], ripple) for x, v in curves],
+            ))  # fmt: skip
+    return {name: Home(*map(np.array, zip(*found, strict=True))) for name, found in rows.items()}
 
 
 def minima(value: ArrayLike, ripple: float = 0.01) -> int:
@@ -153,10 +158,6 @@ def basin(place: ArrayLike, value: ArrayLike, home: float, ripple: float = 0.01)
 def _height(value: np.ndarray, ripple: float) -> float:
     finite = value[np.isfinite(value)]
     return ripple * float(np.ptp(finite)) if finite.size else 0.0
-
-
-def _finite(value: Any) -> np.ndarray:
-    return np.where(np.isfinite(value), value, np.inf).astype(float)
 
 
 def _rank_correlation(a: ArrayLike, b: ArrayLike) -> float:

@@ -68,7 +68,7 @@ TRUTHS = np.random.default_rng(3).uniform(0.02, 0.98, (5, 2)).astype(np.float32)
 def measured(shape, truths=TRUTHS, **settings):
     truths = np.asarray(truths, np.float32)
     few = {"candidates": 20, "num": 101, "progress": False}
-    return points_home(Bare(truths.shape[1]), Shape(shape), truths, truths, **few | settings)
+    return points_home(Bare(truths.shape[1]), [Shape(shape)], truths, truths, **few | settings)[shape]
 
 
 def test_the_parameter_distance_itself_points_home():
@@ -214,7 +214,7 @@ def test_wrong_settings_are_refused(settings, words):
 
 def test_targets_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"they must be \(n, 2\) and \(n, 2\)"):
-        points_home(Bare(), Shape("square"), TRUTHS, TRUTHS[:3])
+        points_home(Bare(), [Shape("square")], TRUTHS, TRUTHS[:3])
 
 
 # ------------------------------------------------------------------------------------------------------- the record
@@ -239,10 +239,10 @@ def test_the_record_is_what_is_measured():
     from sonimatch.study import PAPER
 
     record = json.loads((ROOT / "results" / "home.json").read_text())
-    settings, stored = record["settings"], record["pairs"]["noise_am"]["L1_Spec"]["home"]
-    drawn = PAPER.draw(noise_am, L1_Spec(), range(2))
+    settings, losses = (record["groups"]["noise_am"][part] for part in ("settings", "losses"))
+    drawn, stored = PAPER.draw(noise_am, L1_Spec(), range(2)), losses["L1_Spec"]
     how = {name: settings[name] for name in ("candidates", "points", "num", "step", "distances", "ripple", "seed")}
-    home = points_home(noise_am, L1_Spec(), drawn.theta_true, drawn.target, **how, progress=False)
+    home = points_home(noise_am, [L1_Spec()], drawn.theta_true, drawn.target, **how, progress=False)["L1_Spec"]
     np.testing.assert_allclose(home.order, stored["order"][:2], atol=2e-3)
     np.testing.assert_allclose(home.order_along, stored["order_along"][:2], atol=2e-3)
     np.testing.assert_allclose(home.basin, stored["basin"][:2], atol=0.03)
