@@ -63,8 +63,9 @@ def points_home(
     through it, for the valleys, where `ripple` is the share of a curve's range that counts as none. Draw truths from a
     continuum: a loss may look better at round values.
 
-    The sounds are rendered once for all losses. Values that are not finite count as infinite. Raises ValueError for targets that do not fit, fewer than 3
-    candidates, 1 point or 3 steps, and distances or a step that are not above 0 and at most 0.5.
+    The sounds are rendered once for all losses. Values that are not finite count as infinite. Raises ValueError for
+    targets that do not fit, fewer than 3 candidates, 1 point or 3 steps, and distances or a step that are not above 0
+    and at most 0.5.
     Sources: J. Turian and M. Henry, "I'm sorry for your loss", 2020, for the order; B. Torres, G. Peeters and G.
     Richard, "Unsupervised harmonic parameter estimation using differentiable DSP and spectral optimal transport", 2024,
     for the question which way a gradient points. Shown in notebooks/points_home.md.
