@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,17 @@ def cost(rounds: int = 7, points: int = 4) -> dict[str, Any]:
     for loss in losses_of(add_sinesaw):
         reference = loss.feature(add_sinesaw(theta[0]))
 
-        def value(point: jax.Array, loss: Loss = loss, reference: Any = reference) -> jax.Array:
+        def value(point: jax.Array, reference: Any, loss: Loss = loss) -> jax.Array:
             return loss.distance(reference, loss.feature(add_sinesaw(point)))
 
         for name, function in {"value": value, "with_gradient": jax.value_and_grad(value)}.items():
-            calls[loss.name, name] = jax.jit(lambda points, f=function: jax.lax.map(f, points)).lower(theta).compile()
+            every = jax.jit(lambda points, to, f=function: jax.lax.map(lambda point: f(point, to), points))
+            calls[loss.name, name] = partial(every.lower(theta, reference).compile(), theta, reference)
     seconds: dict[Any, list[float]] = {call: [] for call in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             start = time.perf_counter()
-            jax.block_until_ready(call(theta))
+            jax.block_until_ready(call())
             seconds[name].append(time.perf_counter() - start)
     taken: dict[str, dict[str, float]] = {}
     for (loss_name, what), turns in seconds.items():
