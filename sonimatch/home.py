@@ -164,7 +164,10 @@ def _height(value: np.ndarray, ripple: float) -> float:
 def _rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman's, and 0 where one side is constant: it tells no order."""
     a, b = np.asarray(a), np.asarray(b)
-    return float(spearmanr(a, b).statistic) if (a != a[0]).any() and (b != b[0]).any() else 0.0
+    if (a == a[0]).all() or (b == b[0]).all():
+        return 0.0
+    rho, _ = map(float, spearmanr(a, b))
+    return rho
 
 
 # A synth and a loss are compiled apart: each serves many of the other.
