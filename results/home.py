@@ -38,9 +38,8 @@ TARGETS = 4  # those of the first trials of the preset
 SETTINGS: dict[str, Any] = {
     "candidates": 50, "points": 3, "num": 61, "step": 0.01, "distances": DISTANCES, "ripple": 0.01, "seed": 0
 }  # fmt: skip
-GROUPS = {synth.name: (synth, PAPER) for synth in PAPER.synths} | {
-    f"{synth.name}, own noise": (synth, OWN) for synth in PAPER.synths if "no.noise" in synth.source
-}
+GROUPS: dict[str, tuple[Any, Any]] = {synth.name: (synth, PAPER) for synth in PAPER.synths}
+GROUPS |= {f"{name}, own noise": (synth, OWN) for name, (synth, _) in GROUPS.items() if "no.noise" in synth.source}
 """What is measured: each synth, and those with noise once more with targets that have a noise of their own, without the
 lines along the axes."""
 
@@ -58,7 +57,8 @@ def losses_of(synth: Synth) -> tuple[Loss, ...]:
 def measure(group: str) -> dict[str, Any]:
     """Every loss on one synth, target by target, from the file of the group or computed now."""
     synth, experiment = GROUPS[group]
-    losses, how = losses_of(synth), SETTINGS if experiment.shared_noise else SETTINGS | {"num": 3}
+    losses = losses_of(synth)
+    how: dict[str, Any] = SETTINGS if experiment.shared_noise else SETTINGS | {"num": 3}
     settings = json.loads(json.dumps({"targets": TARGETS, **how, "synth": _plain(synth), "losses": _plain(losses)}))
     path = BUILD / f"{group}.json"
     if path.is_file() and (kept := json.loads(path.read_text()))["settings"] == settings:

@@ -153,7 +153,7 @@ def basin(place: ArrayLike, value: ArrayLike, home: float, ripple: float = 0.01)
             if value[here] > highest and value[here] > value[outwards[0]] + height:
                 highest, reach = value[here], away[here]
         width += reach
-    return width
+    return float(width)
 
 
 def _height(value: np.ndarray, ripple: float) -> float:
