@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,7 +133,7 @@ def answer(
     loss: Loss,
     target: ArrayLike,
     search: Search = Race(),  # noqa: B008 (frozen)
-    evaluations: int = 160,
+    evaluations: int | None = None,
     *,
     steps: int | None = None,
     starts: int = 1,
@@ -163,12 +165,15 @@ def rank(synths: Sequence[Synth], loss: Loss, target: ArrayLike, *settings: Any,
     The losses compare, for it is one loss and one target. A synth that fails hides no other: its answer says why.
     Shown in notebooks/your_own_sound.md.
     """
-    answers = []
-    for synth in synths:
+
+    def one(synth: Synth) -> Answer:
         try:
-            answers.append(answer(synth, loss, target, *settings, **named))
+            return answer(synth, loss, target, *settings, **named)
         except (ValueError, RuntimeError, MemoryError) as error:
-            answers.append(Answer(synth, error=f"failed: {' '.join(str(error).split())}"))
+            return Answer(synth, error=f"failed: {' '.join(str(error).split())}")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiled code leaves the interpreter to the others
+        answers = list(pool.map(one, synths))
     answers.sort(key=lambda one: (one.loss, one.worth is None))
     return ranking(answers, loss, target)
 

@@ -23,7 +23,7 @@ def match(
     loss: Loss,
     target: jax.Array,
     search: Search = Race(),  # noqa: B008 (frozen)
-    evaluations: int = 160,
+    evaluations: int | None = None,
     *,
     steps: int | None = None,
     init: jax.Array | None = None,
@@ -37,7 +37,8 @@ def match(
     `init [n, P]` runs n starts in one batch, and every array of the result has a leading axis n.
     Both are unit values: `synth.space.theta` makes them of physical ones.
     The budget of each start is counted strictly: every rendering with its loss is an evaluation, and its slope along
-    each of the P parameters is one more, so that a step of a descent costs 1 + P. `steps`, given in its place, is the
+    each of the P parameters is one more, so that a step of a descent costs 1 + P. By default it is 80 for each
+    parameter, and at least 160. `steps`, given in its place, is the
     number of entries of the trajectory after the start: the updates of a descent.
     A bar shows the progress of anything over two seconds.
 
@@ -60,6 +61,7 @@ def match(
     synth.space.check(starts, 0.0, 1.0)
     if steps is None:
         cost = search.cost(len(synth.space))
+        evaluations = max(160, 80 * len(synth.space)) if evaluations is None else evaluations
         if evaluations < cost:
             raise ValueError(f"evaluations must be {cost} or more, a step of {search.name} here, not {evaluations}")
         steps = evaluations // cost - 1

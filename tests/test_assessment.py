@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_match import TARGET, Ramp, Square
 
-from sonimatch import FaustSynth, ParamSpace, RandomSearch, RMSProp, bp_noise, match
+from sonimatch import FaustSynth, ParamSpace, RMSProp, bp_noise, match
 from sonimatch.assessment import assess, without_gradient
 from sonimatch.plots import match_figure
 
@@ -60,8 +60,7 @@ def test_the_best_of_the_random_draws_is_the_best_that_is_drawn():
     found = match(Ramp(), Square(), TARGET, RMSProp(), steps=20, init=jnp.array([0.9, 0.1]))
     key = jax.random.key(3)
     worth = assess(Ramp(), Square(), TARGET, found, key=key)
-    draws = match(Ramp(), Square(), TARGET, RandomSearch(), 63, key=key)
-    points = np.asarray(draws.trajectory.theta)
+    points = np.asarray(worth.draws.trajectory.theta)
     assert len(np.unique(points, axis=0)) == 63
     losses = [float(np.mean((np.asarray(Ramp()(point)) - np.asarray(TARGET)) ** 2)) for point in points]
     np.testing.assert_allclose(worth.draws.value_best, min(losses), rtol=1e-4)

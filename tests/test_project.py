@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Left to right is the import order: nothing imports rightwards.
 ROOMS = [
     *("types", "space", "audio", "faust", "synths", "features", "scattering", "losses", "search", "match"),
-    *("atlas", "assessment", "landscape", "metrics", "home", "answers", "stats", "study", "listening", "learn", "plots"),
-    *("widgets", "cli", "__main__"),
+    *("atlas", "assessment", "landscape", "metrics", "home", "answers", "stats", "study", "listening", "learn"),
+    *("plots", "widgets", "cli", "__main__"),
 ]
 
 # What every chapter says somewhere in a heading or in the title of an admonition.

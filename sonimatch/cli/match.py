@@ -34,7 +34,7 @@ EXAMPLES = """\
 _PACKAGES = ("sonimatch", "jax", "jaxlib", "numpy", "optax", "dawdreamer", "soundfile", "soxr")
 _PROBLEM: dict[str, Any] = {"synth": None, "loss": "Marginals", "start": 0.0, "seconds": None, "keep_silence": False}
 _SEARCHED: dict[str, Any] = {"search": "Race", "bounded": False, "seed": 0, "starts": 1, "candidates": 3}
-_BUDGET: dict[str, Any] = {"evaluations": 160, "steps": None}
+_BUDGET: dict[str, Any] = {"evaluations": None, "steps": None}
 _OWN = re.compile(r"report\.html|match(-\d+|-target)?\.(wav|png|dsp|json)")
 
 
@@ -49,7 +49,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
         "--evaluations", metavar="N", type=whole(1),
-        help="renderings of each search; the slope along a parameter counts as one more (160)",
+        help="renderings of each search; the slope along a parameter counts as one more (80 for each "
+        "parameter, and at least 160)",
     )  # fmt: skip
     budget.add_argument("--steps", metavar="N", type=whole(0), help="updates of each search, in place of evaluations")
     parser.add_argument("--seed", metavar="N", type=whole(0), help="the same seed, the same result (0)")
@@ -112,7 +113,8 @@ def run(args: argparse.Namespace) -> None:
     print(*(f"  {change}" for change in changes or ["used as it is"]), sep="\n")
     starts = "1 random start" if args.starts == 1 else f"{args.starts} random starts"
     starts = starts if not earlier else "the best point of the earlier match" + f" and {starts}" * (args.starts > 1)
-    budget = f"{args.evaluations} evaluations" if args.steps is None else f"{args.steps} steps"
+    paid = "80 evaluations a parameter" if args.evaluations is None else f"{args.evaluations} evaluations"
+    budget = paid if args.steps is None else f"{args.steps} steps"
     who = synths[0].name if len(synths) == 1 else f"{len(synths)} synths"
     print(f"{who}, {loss.name}, {search.name}: {budget} from {starts}, seed {args.seed}", flush=True)
 
@@ -195,7 +197,7 @@ def run(args: argparse.Namespace) -> None:
         facts = {
             "target": f"{args.target}, {seconds:.4g} s at {rate} Hz; {'; '.join(changes) or 'used as it is'}",
             "search": f"{who}, {loss.name}, {search.name}: {budget} from {starts}, seed {args.seed}",
-            "evaluations": near.told(int(found.evaluations.sum()) * len(synths)),
+            "evaluations": near.told(sum(int(one.worth.runs.evaluations.sum()) for one in ranked.answers if one.worth)),
             "to go on": f"sonimatch match --continue {to['match.json']}",
             "made with": ", ".join(f"{name} {number}" for name, number in record["versions"].items() if number),
         }

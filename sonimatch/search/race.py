@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,7 @@ def spread(start: np.ndarray, count: int) -> np.ndarray:
     """`start [P]` and the points of an unscrambled Sobol sequence behind its origin, `[count, P]`."""
     from scipy.stats import qmc  # takes as long to load as JAX
 
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that so many are no power of two
-        return np.vstack([start, qmc.Sobol(start.size, scramble=False).random(count)[1:]])
+    return np.vstack([start, qmc.Sobol(start.size, scramble=False).random_base2((count - 1).bit_length())[1:count]])
 
 
 def apart(points: np.ndarray, values: np.ndarray, count: int, gap: float) -> list[int]:
