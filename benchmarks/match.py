@@ -1,7 +1,8 @@
 """Seconds for one match, after compilation, and for the compilation itself: 200 steps of RMSProp and a race.
 
-`python benchmarks/match.py` prints a Markdown table; the numbers of record are in README.md. The race has 200
-evaluations under `Marginals`; "slower" is the time of a search over that of the race on the same synthesizer.
+`python benchmarks/match.py` prints a Markdown table; the numbers of record are in README.md. The race is the
+default, 160 evaluations under `Marginals`; "slower" is the time of a search over that of the race on the same
+synthesizer.
 """
 
 import time
@@ -36,7 +37,7 @@ def main() -> None:
             best = min(seconds(synth, loss, *search) for _ in range(REPEATS))
             race = race or best
             name = f"{search[0].name if search else 'Race'}, {loss.name}"
-            each = 1e3 * best / ((STEPS + 1) * 3 if search else 200)
+            each = 1e3 * best / ((STEPS + 1) * 3 if search else 160)
             print(f"| {synth.name} | {name} | {first:.2f} | {best:.2f} | {each:.2f} | {best / race:.1f} |", flush=True)
 
 
