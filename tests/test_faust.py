@@ -72,9 +72,9 @@ def run_wasm(synth, theta):
 def test_webassembly_equals_native_code(synth):
     """Two compilations of one text in double: they differ by the last digits of sin, tan and pow.
 
-    Those are calls into Python here, so the instruments, which have many a sample, sound for a tenth of a second.
+    Those are calls into Python here, so the instruments, which have many a sample, sound for 30 ms.
     """
-    short = dataclasses.replace(synth, num_samples=4410) if len(synth.space) > 2 else synth
+    short = dataclasses.replace(synth, num_samples=1323) if len(synth.space) > 2 else synth
     for theta in points(short, 1)[1:]:
         assert np.abs(run_wasm(short, theta) - short.render_native(theta)).max() < 1e-6
 
