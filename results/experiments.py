@@ -85,7 +85,8 @@ optimizers = [
 bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SUBSET)
 
 # A search that solves: 200 renderings each, of the same targets, and the same with noise of the target's own.
-race_own = replace(RACE, name="race-own-noise", synths=(bp_noise, noise_am), shared_noise=False)
+race = replace(RACE, name="race-Marginals", losses=(Marginals(),))
+race_own = replace(race, name="race-own-noise", synths=(bp_noise, noise_am), shared_noise=False)
 
 
 # Every search at equal evaluations, each counted strictly.
@@ -150,7 +151,7 @@ walks = Walks(
 )
 
 EXPERIMENTS: tuple[Experiment, ...] = (
-    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, race_own,
+    *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, race, race_own,
     *searched,
 )  # fmt: skip
 
@@ -167,7 +168,7 @@ def main(names: list[str]) -> None:
     for name in [one for word in names for one in groups.get(word, [word])] or known:
         if names or not (HERE / f"{name}.npz").is_file():
             study = run(known[name], BUILD)
-            whole, raced = known[name] in (PAPER, RELEASED, walks), known[name] in (RACE, race_own, *searched)
+            whole, raced = known[name] in (PAPER, RELEASED, walks), known[name] in (RACE, race, race_own, *searched)
             save(study if whole else study.best_so_far() if raced else study.thinned(), HERE / f"{name}.npz")
 
 
