@@ -13,7 +13,7 @@ from sonimatch.audio import SILENCE_DB
 from sonimatch.listening import Key
 from sonimatch.plots import Figure, sounds_figure
 from sonimatch.study import Experiment, Study, experiment_of
-from sonimatch.widgets import element
+from sonimatch.widgets import element, page
 from sonimatch.widgets.element import Element, program
 
 
@@ -91,10 +91,7 @@ body {{ max-width: 46rem; margin: 1rem auto; padding: 0 0.75rem; font: 1rem/1.5 
 {style}
 </style>
 <script>
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const theme = () => {{ document.documentElement.dataset.theme = dark.matches ? "dark" : "light"; }};
-dark.addEventListener("change", theme);
-theme();
+{theme}
 </script>
 </head>
 <body>
@@ -123,4 +120,5 @@ def rater_page(key: Key, kind: str = "flac") -> str:
     """
     data = {"id": key.test, "ids": sorted(key.items), "folder": "sounds", "kind": kind} | _levels()
     script = element.scripts(*element.FIRST, *ListeningTest.shared, ListeningTest.script, "page.js")
-    return _PAGE.format(style=element.page_style(), state=json.dumps({"data": data}), script=script)
+    state = json.dumps({"data": data})
+    return _PAGE.format(theme=page.THEME, style=element.page_style(), state=state, script=script)

@@ -27,10 +27,7 @@ _PAGE = """<!DOCTYPE html>
 {style}
 </style>
 <script>
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const theme = () => {{ document.documentElement.dataset.theme = dark.matches ? "dark" : "light"; }};
-dark.addEventListener("change", theme);
-theme();
+{theme}
 </script>
 </head>
 <body>
@@ -131,7 +128,7 @@ def match_report(
     style = f"{(page.JS / 'match_report.css').read_text()}\n{page.page_style()}"
     title = html.escape(f"{name}, matched by {synth.name}")
     script = page.scripts(*_SCRIPTS)
-    return _PAGE.format(title=title, style=style, body="\n".join(body), script=script)
+    return _PAGE.format(title=title, theme=page.THEME, style=style, body="\n".join(body), script=script)
 
 
 def _sound(label: str, note: str, samples: np.ndarray, file: str) -> dict[str, Any]:

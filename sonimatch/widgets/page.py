@@ -17,6 +17,11 @@ from sonimatch.widgets.loudness import loudest
 JS = Path(__file__).parent / "js"
 FIRST = ("engine.js", "sound.js")
 """The scripts that every element needs, in their order."""
+THEME = """const dark = matchMedia("(prefers-color-scheme: dark)");
+const theme = () => { document.documentElement.dataset.theme = dark.matches ? "dark" : "light"; };
+dark.addEventListener("change", theme);
+theme();"""
+"""The script of a page of its own that has the colours of its reader; in the book its theme sets them."""
 
 
 def page_script() -> str:
