@@ -1,9 +1,9 @@
 """A match from the shell: processor time of a whole process, from its start to the files that it writes.
 
-`python benchmarks/cold_match.py [PYTHON [--loss L1_Spec]]` prints a Markdown table: seconds (user and system) and wall time of
-`sonimatch match surf.wav --synth bp_noise`, by this interpreter with nothing compiled before and with what an earlier
-process has kept, and by PYTHON, that of another checkout's environment, with what follows it. They take turns; the
-lowest of three.
+`python benchmarks/cold_match.py [PYTHON [WORD ...]]` prints a Markdown table: seconds (user and system) and wall time
+of `sonimatch match surf.wav --synth bp_noise`, by this interpreter with nothing compiled before and with what an
+earlier process has kept, and by PYTHON, that of another checkout's environment, with these words more. They take turns;
+the lowest of three.
 """
 
 import os

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,11 +14,11 @@ from jax.typing import ArrayLike
 
 from sonimatch import audio
 from sonimatch.assessment import Assessment, assess, between
-from sonimatch.match import match
+from sonimatch.match import cores, match
 from sonimatch.metrics import PAPER_MSS
 from sonimatch.search import Race
 from sonimatch.search.nelder_mead import Simplex
-from sonimatch.types import Loss, Search, Synth
+from sonimatch.types import Loss, Match, Search, Synth
 
 TOLERANCE = 0.05
 """What counts as as near: a loss higher than the best by this part of the way to a typical random setting."""
@@ -29,6 +28,9 @@ MATCH = 0.9
 
 APART = 0.1
 """Two settings are distinct when some parameter differs by this part of its range or more."""
+
+LOOK, FINALISTS = 96, 2
+"""Where there are many synths and no budget is given, each has first so many evaluations, and so many of them go on."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,15 @@ class Answer:
 class Ranking:
     """Answers to one target under one loss, the nearest first, and a scale for their losses.
 
-    `equal` is the loss of the target beside itself, `typical` the median loss of all random draws of all synths.
+    `equal` is the loss of the target beside itself, `typical` the median loss of all random draws of all synths. It
+    took `evaluations` in all searches, and as many random draws as `drawn`.
     """
 
     answers: tuple[Answer, ...]
     equal: float
     typical: float
+    evaluations: int
+    drawn: int
 
     def way(self, loss: float) -> float:
         """The part of the way from a typical random setting to the target itself: 1 is the target, 0 no better than
@@ -138,19 +143,21 @@ def answer(
     steps: int | None = None,
     starts: int = 1,
     first: ArrayLike | None = None,
+    draws: Match | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Answer:
     """Search from `starts` random points, the first of them `first [P]` if it is given, and say what it is worth.
 
-    Costs twice the budget: as many random draws stand beside the search (`assess`). Raises ValueError as `match` does.
+    Costs twice the budget where no `draws` are given: as many random ones stand beside the search (`assess`). Raises
+    ValueError as `match` does.
     """
     start_key, key = jax.random.split(jax.random.key(seed))
     init = synth.space.sample(start_key, starts)
     init = init if first is None else init.at[0].set(jnp.asarray(first, init.dtype))
     aim = jnp.asarray(target)
     found = match(synth, loss, aim, search, evaluations, steps=steps, init=init, key=key, progress=progress)
-    worth = assess(synth, loss, aim, found, key=jax.random.fold_in(key, 1), progress=progress)
+    worth = assess(synth, loss, aim, found, draws=draws, key=jax.random.fold_in(key, 1), progress=progress)
     sound = np.asarray(synth(worth.kept.theta_best))
     try:
         mss = float(PAPER_MSS(aim, jnp.asarray(sound)))
@@ -159,33 +166,54 @@ def answer(
     return Answer(synth, worth, sound, mss)
 
 
-def rank(synths: Sequence[Synth], loss: Loss, target: ArrayLike, *settings: Any, **named: Any) -> Ranking:
+def rank(
+    synths: Sequence[Synth],
+    loss: Loss,
+    target: ArrayLike,
+    search: Search = Race(),  # noqa: B008 (frozen)
+    evaluations: int | None = None,
+    *,
+    steps: int | None = None,
+    **settings: Any,
+) -> Ranking:
     """The `answer` of each of the synths to one target, the lowest loss first; what is silent or fails comes last.
 
     The losses compare, for it is one loss and one target. A synth that fails hides no other: its answer says why.
+    With no budget given, each of many synths has first `LOOK` evaluations, and the `FINALISTS` that come nearest then
+    have what is theirs (`match`), from the same start, beside the random draws of the first look.
     Shown in notebooks/your_own_sound.md.
     """
+    look = evaluations is steps is None and len(synths) > FINALISTS
 
-    def one(synth: Synth) -> Answer:
+    def one(synth: Synth, evaluations: int | None = LOOK if look else evaluations, **more: Any) -> Answer:
         try:
-            return answer(synth, loss, target, *settings, **named)
+            return answer(synth, loss, target, search, evaluations, steps=steps, **more, **settings)
         except (ValueError, RuntimeError, MemoryError) as error:
             return Answer(synth, error=f"failed: {' '.join(str(error).split())}")
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # compiled code leaves the interpreter to the others
-        answers = list(pool.map(one, synths))
-    answers.sort(key=lambda one: (one.loss, one.worth is None))
-    return ranking(answers, loss, target)
+    def again(first: Answer) -> Answer:
+        return one(first.synth, None, draws=first.worth.draws) if look and first.worth else first
+
+    with ThreadPoolExecutor(cores()) as pool:  # compiled code leaves the interpreter to the others
+        looked = sorted(pool.map(one, sorted(synths, key=lambda synth: -len(synth.space))), key=_order)
+        final = list(pool.map(again, looked[:FINALISTS]))
+    before = [first for first, last in zip(looked, final, strict=False) if first is not last]
+    return ranking(sorted([*final, *looked[FINALISTS:]], key=_order), loss, target, before)
 
 
-def ranking(answers: Sequence[Answer], loss: Loss, target: ArrayLike) -> Ranking:
-    """The scale for answers that are in their order."""
+def _order(answer: Answer) -> tuple[float, bool]:
+    return answer.loss, answer.worth is None
+
+
+def ranking(answers: Sequence[Answer], loss: Loss, target: ArrayLike, before: Sequence[Answer] = ()) -> Ranking:
+    """The scale for answers that are in their order, and what they took, those `before` them that they replace too."""
     aim = jnp.asarray(target)
     draws = [one.worth.draws.trajectory.value for one in answers if one.worth]
     draws = np.concatenate(draws) if draws else np.zeros(0)
-    draws = draws[np.isfinite(draws)]
-    typical = float(np.median(draws)) if draws.size else np.nan
-    return Ranking(tuple(answers), float(between(loss, aim, aim)), typical)
+    spent = sum(int(one.worth.runs.evaluations.sum()) for one in (*answers, *before) if one.worth)
+    finite = draws[np.isfinite(draws)]
+    typical = float(np.median(finite)) if finite.size else np.nan
+    return Ranking(tuple(answers), float(between(loss, aim, aim)), typical, spent, draws.size)
 
 
 # ------------------------------------------------------------------------------------------ around one answer
@@ -256,19 +284,20 @@ def intervals(
     it. Where the loss is too high with the other parameters held, a simplex moves these, at most eight evaluations,
     before the place counts as too far. The interval spans all that the walks have heard within the limit, so that the
     true one is at least as wide; another valley beyond a ridge is not part of it. `evaluations` a walk, 2 P walks
-    (default: 40, and 16 where there is no other parameter). Shown in notebooks/your_own_sound.md.
+    (default: 16 where there is no other parameter, 40 with one to three, 24 with more).
+    Shown in notebooks/your_own_sound.md.
     """
     count = len(synth.space)
-    evaluations = evaluations or (40 if count > 1 else 16)
+    evaluations = evaluations or (16 if count == 1 else 40 if count <= 4 else 24)
     best = jnp.clip(jnp.asarray(best), 0, 1)
-    heard = [np.asarray(best)[None]]
-    for column in range(count):
-        for way in (-1, 1):
-            walk = _Profile(column, way, within)
-            found = match(synth, loss, jnp.asarray(target), walk, evaluations, init=best, progress=False)
-            path = found.trajectory
-            heard.append(np.asarray(path.theta)[np.asarray(path.value) <= within])
-    inside = np.concatenate(heard)
+
+    def heard(walk: _Profile) -> np.ndarray:
+        path = match(synth, loss, jnp.asarray(target), walk, evaluations, init=best, progress=False).trajectory
+        return np.asarray(path.theta)[np.asarray(path.value) <= within]
+
+    walks = [_Profile(column, way, within) for column in range(count) for way in (-1, 1)]
+    with ThreadPoolExecutor(cores()) as pool:
+        inside = np.concatenate([np.asarray(best)[None], *pool.map(heard, walks)])
     return Intervals(inside.min(0), inside.max(0), within, 2 * count * evaluations)
 
 
@@ -287,11 +316,11 @@ class Around:
         losses = [each.loss for each in self.candidates]
         return int(np.argmin(losses)) + 1 if min(losses) < losses[0] else None
 
-    def told(self, ranked: int) -> str:
-        """All evaluations of a ranking that took `ranked` for its searches."""
+    def told(self, ranked: Ranking) -> str:
+        """All evaluations, those of the ranking first."""
         return (
-            f"{ranked} of the search and as many random draws, {self.evaluations} for the other candidates, "
-            f"{self.intervals.evaluations} for the intervals"
+            f"{ranked.evaluations} of the search, {ranked.drawn} random draws, {self.evaluations} for the other "
+            f"candidates, {self.intervals.evaluations} for the intervals"
         )
 
 

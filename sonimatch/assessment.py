@@ -25,9 +25,9 @@ class Assessment:
     `runs [n]` are those of the search, from every start. `kept` has one trajectory: that of the start `start` with the
     lowest loss or, where `start` is None, that of the random draws, which take its place when they are better and
     the search had no gradient to follow.
-    `draws` has as many random draws as the search had evaluations, each slope counted as one. The names are of
-    parameters: `at_end` of the kept point, `unmoved` by the search from its best start, and `without_gradient`, as the
-    function of this name finds.
+    `draws` are random draws, by default as many as the search had evaluations, each slope counted as one. The names
+    are of parameters: `at_end` of the kept point, `unmoved` by the search from its best start, and `without_gradient`,
+    as the function of this name finds.
     """
 
     runs: Match
@@ -97,18 +97,22 @@ def assess(
     target: jax.Array,
     found: Match,
     *,
+    draws: Match | None = None,
     key: jax.Array | None = None,
     progress: bool = True,
 ) -> Assessment:
-    """Compare what a search found, from one start or many, with as many random draws (by `key`) and with silence.
+    """Compare what a search found, from one start or many, with random draws and with silence.
 
-    Costs as many evaluations again, and a Jacobian where a parameter never moved.
+    The draws are those of an earlier assessment, or as many as there were evaluations, by `key`. Costs as many
+    evaluations again, and a Jacobian where a parameter never moved.
     """
     found = jax.device_get(found if found.theta_best.ndim == 2 else jax.tree.map(lambda leaf: leaf[None], found))
     start = _lowest(found.value_best)
     kept = jax.tree.map(lambda leaf: leaf[start], found)
-    draws = match(synth, loss, target, _Draws(), int(found.evaluations.sum()), key=key, progress=progress)
-    draws = jax.device_get(draws)
+    if draws is None:
+        fresh = match(synth, loss, target, _Draws(), int(found.evaluations.sum()), key=key, progress=progress)
+        draws = jax.device_get(fresh)
+    assert draws
     target, names = jnp.asarray(target), synth.space.names
     silence = between(loss, target, jnp.zeros_like(target))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -16,6 +18,11 @@ from sonimatch.types import Asking, Loss, Match, Problem, Search, Stepping, Synt
 
 _BLOCKS = 20  # how often the progress bar of a search that steps moves
 _BATCH = 64  # points of a search that asks, in one call of compiled code
+
+
+def budget(n_parameters: int) -> int:
+    """The evaluations of a match where nothing is said: 80 for each parameter, and at least 160."""
+    return max(160, 80 * n_parameters)
 
 
 def match(
@@ -61,7 +68,7 @@ def match(
     synth.space.check(starts, 0.0, 1.0)
     if steps is None:
         cost = search.cost(len(synth.space))
-        evaluations = max(160, 80 * len(synth.space)) if evaluations is None else evaluations
+        evaluations = budget(len(synth.space)) if evaluations is None else evaluations
         if evaluations < cost:
             raise ValueError(f"evaluations must be {cost} or more, a step of {search.name} here, not {evaluations}")
         steps = evaluations // cost - 1
@@ -157,6 +164,8 @@ def _asked(
     asked = [next(trial) for trial in trials]
     theta = np.empty((len(trials), steps + 1, starts.shape[1]), starts.dtype)
     value, done = np.empty(theta.shape[:2], starts.dtype), np.zeros(len(trials), int)
+    if jax.default_backend() == "cpu":  # compiled once, before threads ask for it
+        _values(synth, loss, reference, np.repeat(starts[:, None], _BATCH, 1), 0)
     while (done <= steps).any():
         left = steps + 1 - done
         batches = [points[:most].astype(starts.dtype) for points, most in zip(asked, left, strict=True)]
@@ -174,17 +183,33 @@ def _asked(
 
 
 def _looked(synth: Synth, loss: Loss, reference: Any, batches: list[np.ndarray]) -> np.ndarray:
-    """The values `[n, k]` of points `[n][<= k, P]`, to the longest batch."""
+    """The values `[n, k]` of points `[n][<= k, P]`, to the longest batch, a part of them on each core."""
     most = max(map(len, batches))
-    width = _BATCH if jax.default_backend() == "cpu" else min(_BATCH, 1 << (most - 1).bit_length())
-    points = np.zeros((len(batches), -(-most // width) * width, *batches[0].shape[1:]), batches[0].dtype)
+    on_cpu = jax.default_backend() == "cpu"
+    width = _BATCH if on_cpu else min(_BATCH, 1 << (most - 1).bit_length())
+    size = min(width, -(-most // cores())) if on_cpu else width
+    points = np.zeros((len(batches), most + width, *batches[0].shape[1:]), batches[0].dtype)
     for row, batch in zip(points, batches, strict=True):
         row[: len(batch)] = batch
-    parts = [
-        _values(synth, loss, reference, points[:, first : first + width], min(width, most - first))
-        for first in range(0, most, width)
-    ]
-    return np.concatenate(parts, axis=1)
+
+    def part(first: int) -> np.ndarray:
+        number = min(size, most - first)
+        return np.asarray(_values(synth, loss, reference, points[:, first : first + width], number))[:, :number]
+
+    firsts = range(0, most, size)
+    return np.concatenate([*map(part, firsts)] if len(firsts) == 1 else [*_pool().map(part, firsts)], axis=1)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """One for all searches, so that those side by side ask for no more than there is."""
+    return ThreadPoolExecutor(cores())
+
+
+def cores() -> int:
+    """How many cores this process may use: those of XLA's `NPROC`, if it is set, as in the workers of a study."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return int(os.environ.get("NPROC", 0)) or (len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.figure
@@ -161,11 +161,14 @@ def _axes(rows: int, columns: int, width: float, height: float, **settings: Any)
         return figure, figure.subplots(rows, columns, squeeze=False, **settings)
 
 
-def spectrogram(axes: Axes, audio: ArrayLike, sample_rate: int, floor_db: float = -80.0, low_hz: float = 20.0) -> None:
-    """Draw the level over time and log frequency, in dB below the loudest point; `audio [samples]`."""
+def spectrogram(
+    axes: Axes, audio: ArrayLike, sample_rate: int, floor_db: float = -80.0, low_hz: float = 20.0, fine: int = 2
+) -> None:
+    """Draw the level over time and log frequency, in dB below the loudest point; `audio [samples]`. A window
+    of 2048 samples moves by an eighth, or less where `fine` is more than 1, which makes the bins closer too."""
     audio = np.asarray(audio, float)
     length = min(2048, len(audio))
-    transform = ShortTimeFFT(hann(length), hop=max(1, length // 16), fs=sample_rate, mfft=max(4096, length))
+    transform = ShortTimeFFT(hann(length), hop=max(1, length // (8 * fine)), fs=sample_rate, mfft=2048 * fine)
     power = transform.spectrogram(audio)
     level_db = 10 * np.log10(np.maximum(power / max(power.max(), 1e-30), 10 ** (floor_db / 10)))
     times = transform.t(len(audio))
@@ -297,13 +300,25 @@ def match_figure(
     the loss `[T]` and the physical parameters `[T, P]` over the steps, marked at the lowest loss, whose step is kept.
     """
     parameters, values = np.asarray(parameters), np.asarray(values, float)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(2.6 * max(4, 1 + len(names)), 5.0), layout="constrained")
-        upper, lower = cast(Any, figure.subfigures(2, 1))
-        above, below = upper.subplots(1, 4), lower.subplots(1, 1 + len(names))
+    columns = min(4, 1 + len(names))
+    rows = -(-(1 + len(names)) // columns)
+    with mpl.rc_context(_STYLE):  # laid out by hand: a constrained layout takes as long as the drawing
+        figure = Figure(figsize=(10.4, 2.5 * (1 + rows)))
+
+        def panels(first: int, rows: int, columns: int) -> list[Axes]:
+            """Rows of 2.5 inches, the labels of an axis in its margins."""
+            inch, whole = 1 / figure.get_figheight(), 1 / 10.4
+            place = {"top": 1 - (2.5 * first + 0.3) * inch, "bottom": 1 - (2.5 * (first + rows) - 0.5) * inch}
+            across = 0.9 / ((10.4 - 0.95 + 0.9) / columns - 0.9)
+            grid = figure.add_gridspec(
+                rows, columns, left=0.8 * whole, right=1 - 0.15 * whole, hspace=0.8 / 1.7, wspace=across, **place
+            )
+            return [figure.add_subplot(cell) for cell in grid]
+
+        above, below = panels(0, 1, 4), panels(1, rows, columns)
     frame = max(1, sample_rate // 100)
     for panel, title, sound in zip(above, ("target", "match"), (target, audio), strict=False):
-        spectrogram(panel, sound, sample_rate)
+        spectrogram(panel, sound, sample_rate, fine=1)
         panel.set_title(title, fontsize=9)
         style: dict[str, Any] = {"label": title, "color": _TARGET if title == "target" else "#444444", "linewidth": 0.9}
         sound = np.asarray(sound, float)
@@ -318,10 +333,12 @@ def match_figure(
     above[3].legend(fontsize=8)
     kept = int(np.nanargmin(values))
     labels = ["loss", *(f"{name} ({unit})" if unit else name for name, unit in zip(names, units, strict=True))]
-    for panel, label, series in zip(below, labels, [values, *parameters.T], strict=True):
+    for panel, label, series in zip(below, labels, [values, *parameters.T], strict=False):
         panel.plot(series, color="#444444")
         panel.plot(kept, series[kept], "o", color=_TARGET, label=f"kept: step {kept}")
         panel.set(xlabel="step", ylabel=label)
+    for panel in below[len(labels) :]:
+        panel.remove()
     below[0].legend(fontsize=8)
     return figure
 

@@ -8,7 +8,7 @@ import pytest
 from test_match import TARGET, Ramp, Square
 
 from sonimatch import PAPER_MSS, FaustSynth, ParamSpace, Race, bp_noise, sinesaw_am
-from sonimatch.answers import APART, TOLERANCE, answer, around, candidates, intervals, rank
+from sonimatch.answers import APART, LOOK, TOLERANCE, answer, around, candidates, intervals, rank
 from sonimatch.faust.preset import preset
 
 
@@ -92,6 +92,35 @@ def test_twins_are_told_apart_by_nothing_and_the_second_opinion_counts():
     assert one.mss == pytest.approx(float(PAPER_MSS(target, jnp.asarray(one.sound))), rel=1e-5)
 
 
+@dataclass(frozen=True)
+class Sum(Ramp):
+    """Three parameters that are heard as their sum: what comes near has a larger budget of its own."""
+
+    name: str = "sum"
+
+    @property
+    def space(self):
+        return ParamSpace(("a", "b", "c"), (0.0,) * 3, (1.0,) * 3, ("linear",) * 3, ("",) * 3, (0.5,) * 3)
+
+    def __call__(self, theta):
+        return super().__call__(jnp.stack([theta.sum() / 3, theta[0]]))
+
+
+def test_of_many_synths_the_nearest_have_their_own_budget():
+    synths = [Flat(), Silent(), Sum(name="far", broken_above=-1.0), Sum()]
+    ranking = rank(synths, Square(), TARGET, progress=False)
+    spent = {one.synth.name: int(one.worth.runs.evaluations[0]) for one in ranking.answers}
+    assert spent == {"sum": 240, "flat": 160, "silent": LOOK, "far": LOOK}
+    assert ranking.evaluations == sum(spent.values()) + 2 * LOOK, "the first look counts"
+    assert ranking.drawn == 4 * LOOK
+    alone = answer(Sum(), Square(), TARGET, progress=False)
+    np.testing.assert_array_equal(alone.worth.kept.theta_best, ranking.answers[0].worth.kept.theta_best)
+    few = rank([Flat(), Sum()], Square(), TARGET, progress=False)
+    assert few.evaluations == few.drawn == 160 + 240
+    told = rank(synths, Square(), TARGET, Race(), 200, progress=False)
+    assert told.evaluations == told.drawn == 4 * 200
+
+
 def test_a_search_goes_on_from_a_given_point():
     first = answer(Ramp(), Square(), TARGET, Race(), 20, seed=3, progress=False)
     best = first.worth.kept.theta_best
@@ -166,7 +195,8 @@ def test_an_interval_ends_at_the_wall_and_one_parameter_needs_no_other():
     reach = np.sqrt(ranking.within)
     np.testing.assert_allclose([near.intervals.low[0], near.intervals.high[0]], [0.4 - reach, 0.4 + reach], atol=3e-3)
     assert near.intervals.evaluations == 32
-    assert "24 for the other candidates, 32 for the intervals" in near.told(30)
+    told = "30 of the search, 30 random draws, 24 for the other candidates, 32 for the intervals"
+    assert near.told(ranking) == told
 
 
 # ------------------------------------------------------------------------------------------------- presets

@@ -4,7 +4,7 @@ padded to the length of the synthesizer, and scaled to a peak of 1; each change 
 Without --synth every synthesizer of the catalogue is tried, and they are ranked by their loss, which compares.
 Writes match.json, match.wav (the answer), match-2.wav and on (other candidates), match-target.wav (as prepared),
 match.png, match.dsp (the program with the answer as its defaults) and report.html, a page to hear and see it all.
-The match is a success ("ok" in match.json) when it is better than the best of as many random draws and than
+The match is a success ("ok" in match.json) when it is better than the best of its random draws and than
 silence; else the last lines say why not. It is called a match ("matched") when it has also gone 90 % of the way
 from a typical random setting to the target itself.
 """
@@ -15,6 +15,7 @@ import argparse
 import json
 import platform
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument(
         "--evaluations", metavar="N", type=whole(1),
         help="renderings of each search; the slope along a parameter counts as one more (80 for each "
-        "parameter, and at least 160)",
+        "parameter, and at least 160; without --synth 96, and then so many for the two nearest)",
     )  # fmt: skip
     budget.add_argument("--steps", metavar="N", type=whole(0), help="updates of each search, in place of evaluations")
     parser.add_argument("--seed", metavar="N", type=whole(0), help="the same seed, the same result (0)")
@@ -113,19 +114,22 @@ def run(args: argparse.Namespace) -> None:
     print(*(f"  {change}" for change in changes or ["used as it is"]), sep="\n")
     starts = "1 random start" if args.starts == 1 else f"{args.starts} random starts"
     starts = starts if not earlier else "the best point of the earlier match" + f" and {starts}" * (args.starts > 1)
-    paid = "80 evaluations a parameter" if args.evaluations is None else f"{args.evaluations} evaluations"
-    budget = paid if args.steps is None else f"{args.steps} steps"
-    who = synths[0].name if len(synths) == 1 else f"{len(synths)} synths"
-    print(f"{who}, {loss.name}, {search.name}: {budget} from {starts}, seed {args.seed}", flush=True)
 
     import jax
     import numpy as np
 
-    from sonimatch.answers import answer, around, rank, ranking
+    from sonimatch.answers import FINALISTS, LOOK, answer, around, rank, ranking
     from sonimatch.faust import FaustSynth
     from sonimatch.faust.preset import preset
-    from sonimatch.plots import match_figure
+    from sonimatch.match import budget
     from sonimatch.search import RandomSearch
+
+    who = synths[0].name if len(synths) == 1 else f"{len(synths)} synths"
+    paid = f"{args.evaluations} evaluations" if args.steps is None else f"{args.steps} steps"
+    if args.evaluations is args.steps is None:
+        paid = f"{budget(len(synths[0].space)) if len(synths) == 1 else LOOK} evaluations"
+        paid += f", the nearest {FINALISTS} 80 a parameter and {budget(1)} or more," if len(synths) > 1 else ""
+    print(f"{who}, {loss.name}, {search.name}: {paid} from {starts}, seed {args.seed}", flush=True)
 
     settings = {name: getattr(args, name) for name in ("steps", "starts", "seed")}
     if len(synths) > 1:
@@ -176,12 +180,19 @@ def run(args: argparse.Namespace) -> None:
         "device": jax.default_backend(),
     }
     made: set[str] = {"match.json"}
-    if finite:
-        audio.write(to["match.wav"], sound, synth.sample_rate)
-        audio.write(to["match-target.wav"], target, synth.sample_rate)
+
+    def draw() -> None:
+        from sonimatch.plots import match_figure
+
         values, physical = np.where(np.isfinite(path.value), path.value, np.nan), space.to_physical(path.theta)
         sheet = match_figure(target, sound, wanted[0], physical, values, space.names, space.unit)
         told.save_figure(to["match.png"], sheet)
+
+    drawing, picture = ThreadPoolExecutor(1), None  # while the next evaluations are made
+    if finite:
+        audio.write(to["match.wav"], sound, synth.sample_rate)
+        audio.write(to["match-target.wav"], target, synth.sample_rate)
+        picture = drawing.submit(draw)
         made |= {"match.wav", "match-target.wav", "match.png"}
     if best.sounds:
         from sonimatch.widgets.match_report import match_report
@@ -196,8 +207,8 @@ def run(args: argparse.Namespace) -> None:
         record["theta"] = near.candidates[(near.better or 1) - 1].theta  # from where to go on
         facts = {
             "target": f"{args.target}, {seconds:.4g} s at {rate} Hz; {'; '.join(changes) or 'used as it is'}",
-            "search": f"{who}, {loss.name}, {search.name}: {budget} from {starts}, seed {args.seed}",
-            "evaluations": near.told(sum(int(one.worth.runs.evaluations.sum()) for one in ranked.answers if one.worth)),
+            "search": f"{who}, {loss.name}, {search.name}: {paid} from {starts}, seed {args.seed}",
+            "evaluations": near.told(ranked),
             "to go on": f"sonimatch match --continue {to['match.json']}",
             "made with": ", ".join(f"{name} {number}" for name, number in record["versions"].items() if number),
         }
@@ -205,6 +216,8 @@ def run(args: argparse.Namespace) -> None:
             to["report.html"], match_report(args.target.name, target, ranked, loss.name, near, written, facts)
         )
         made |= {"match.dsp", "report.html"}
+    if picture:
+        picture.result()
     for name in before - made:  # what an earlier match left would contradict the record
         (folder / name).unlink(missing_ok=True)
     told.write_json(to["match.json"], record | {"files": sorted(made)})
@@ -212,7 +225,7 @@ def run(args: argparse.Namespace) -> None:
     if broken := int((~found.ok).sum()):
         print(f"not finite somewhere on the way: {broken} of {starts}")
     if not finite:
-        raise FailedError(f"no finite loss in {budget} from {starts}; see {to['match.json']}")
+        raise FailedError(f"no finite loss in {paid} from {starts}; see {to['match.json']}")
     for name, value in record["parameters"].items():
         span = record["intervals"][name] if best.sounds else None
         told_span = f", {span['low']:.4g} to {span['high']:.4g}" if span else ""

@@ -126,10 +126,10 @@ def synth(name: str, args: argparse.Namespace | None = None) -> FaustSynth:
     """The synth of a name in the catalogue, or of a `.dsp` file, with the settings that `args` have for it."""
     from dataclasses import replace
 
+    from sonimatch import synths
     from sonimatch.faust import FaustSynth
-    from sonimatch.synths import SYNTHS
 
-    name, catalogue = synth_name(name), {synth.name: synth for synth in SYNTHS}
+    name = synth_name(name)
     changes: dict[str, Any] = {}
     if args is None:
         args = argparse.Namespace(switch=[])
@@ -138,7 +138,7 @@ def synth(name: str, args: argparse.Namespace | None = None) -> FaustSynth:
     if rate := getattr(args, "rate", None):
         changes |= {"sample_rate": rate, "num_samples": max(1, round(args.seconds * rate))}
     try:
-        found = catalogue[name] if name in catalogue else FaustSynth.from_faust(name)
+        found = getattr(synths, name) if name in _public("synths") else FaustSynth.from_faust(name)
         return replace(found, **changes) if changes else found
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,20 +36,30 @@ def preset(synth: FaustSynth, theta: ArrayLike) -> Preset:
     space = synth.space
     values = np.clip(np.asarray(space.to_physical(np.clip(theta, 0, 1)), float), space.low, space.high)
     width = np.subtract(space.high, space.low)
+
+    def written(text: str, places: Mapping[int, tuple[int, int]], before: Sequence[float]) -> str | None:
+        """The text with the value of each of these parameters at its place, if that has changed them and no other."""
+        for i, (first, last) in sorted(places.items(), key=lambda item: -item[1][0]):
+            text = f"{text[:first]} {values[i]:.9g}{text[last:]}"
+        wanted = [values[i] if i in places else default for i, default in enumerate(before)]
+        found = _defaults(synth, text)
+        same = len(found) == len(wanted) and (np.abs(np.subtract(found, wanted)) <= _NEAR * width).all()
+        return text if same else None
+
     text, left = synth.source, []
-    for i, (name, value) in enumerate(zip(space.names, values, strict=True)):
-        if abs(value - space.default[i]) <= _NEAR * width[i]:
-            continue
+    moved = [i for i, value in enumerate(values) if abs(value - space.default[i]) > _NEAR * width[i]]
+    places = {i: [*_places(text, space.names[i])] for i in moved}
+    if all(len(each) == 1 for each in places.values()):
+        together = written(text, {i: only for i, (only,) in places.items()}, space.default)
+        if together is not None:
+            return Preset(together, ())
+    for i in moved:  # one by one
         before = _defaults(synth, text)
-        wanted = [*before[:i], value, *before[i + 1 :]]
-        for first, last in _places(text, name):
-            changed = f"{text[:first]} {value:.9g}{text[last:]}"
-            found = _defaults(synth, changed)
-            if len(found) == len(wanted) and (np.abs(np.subtract(found, wanted)) <= _NEAR * width).all():
-                text = changed
-                break
-        else:
-            left.append(name)
+        tries = (written(text, {i: place}, before) for place in _places(text, space.names[i]))
+        changed = next((one for one in tries if one is not None), None)
+        if changed is None:
+            left.append(space.names[i])
+        text = changed or text
     return Preset(text, tuple(left))
 
 

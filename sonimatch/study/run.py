@@ -23,6 +23,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from sonimatch.match import cores
 from sonimatch.metrics import MSS
 from sonimatch.study import storage
 from sonimatch.study.experiment import Experiment, StudyError, _different
@@ -225,7 +226,7 @@ def _results(
         return
     waiting, deaths = {chunk[:2]: chunk for chunk in todo}, 0
     while waiting:
-        with _pool(workers or len(_cores())) as pool:
+        with _pool(workers or cores()) as pool:
             try:
                 with _deaf():
                     futures = [pool.submit(_solve, experiment, *chunk) for chunk in waiting.values()]
@@ -283,17 +284,12 @@ def _start_worker(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _cores() -> range:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return range(len(affinity(0)) if affinity else os.cpu_count() or 1)
-
-
 def _provenance(seconds: float, workers: int | None) -> dict[str, Any]:
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
-        "workers": workers or len(_cores()),
-        "cores": len(_cores()),
+        "workers": workers or cores(),
+        "cores": cores(),
         "device": f"{jax.devices()[0].platform}, {jax.devices()[0].device_kind}, {platform.machine()}",
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "commit": _commit(),

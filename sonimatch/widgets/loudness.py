@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice, product
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from sonimatch.faust import FaustSynth
+from sonimatch.match import cores
 
 SIZE, FRAMES = 2048, 64  # of the spectrogram in synth_player.js
 _POINTS = 64
@@ -40,7 +42,12 @@ def _of(synth: FaustSynth) -> Loudest:
     count = len(synth.space)
     corners = [*islice(product((0.0, 1.0), repeat=count), _POINTS)]
     points = np.concatenate([corners, qmc.Sobol(count, scramble=False).random(_POINTS)])
-    return Loudest(*np.max([_measure(synth.render_native(point)) for point in points], 0).tolist())
+
+    def heard(point: np.ndarray) -> Loudest:
+        return _measure(synth.render_native(point))
+
+    with ThreadPoolExecutor(cores()) as pool:  # machine code leaves the interpreter to the others
+        return Loudest(*np.max([heard(points[0]), *pool.map(heard, points[1:])], 0).tolist())
 
 
 def _measure(sound: np.ndarray) -> Loudest:
