@@ -18,16 +18,18 @@ import jax
 import jax.numpy as jnp
 
 from sonimatch.atlas import Atlas
+from sonimatch.faust import FaustSynth
 from sonimatch.features import RELEASED_STFT
 from sonimatch.losses import DTW_Envelope, L1_Spec, Marginals, Scattering, SIMSE_Spec
 from sonimatch.search import CMA_ES, LES, Adam, GradientDescent, LevenbergMarquardt, Race, RandomSearch, RMSProp
 from sonimatch.search.race_from import RaceFrom
 from sonimatch.study import PAPER, PRESETS, RACE, RELEASED, Experiment, run, save
-from sonimatch.synths import RELEASED_SYNTHS, add_sinesaw, bp_noise, noise_am, sinesaw_am
+from sonimatch.synths import RELEASED_SYNTHS, add_sinesaw, bp_noise, noise_am, sinesaw_am, subtractive
 from sonimatch.types import Match, Problem
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "study"
+KNOBS = HERE.parent / "faust" / "knobs"
 EVALUATIONS = 1000  # where searches are compared
 SUBSET = 40  # trials where one thing is changed; trial i meets the same target and start as trial i of the preset
 
@@ -125,6 +127,20 @@ searched = [
 ]  # fmt: skip
 searched += [replace(searched[3], name="searches-levenberg-L1", losses=(L1_Spec(),))]
 
+# More than two parameters: three and five, and eight and twelve with five times the evaluations.
+chirplet, reed, fm_pair = (FaustSynth.from_faust(KNOBS / f"{name}.dsp") for name in ("chirplet", "reed", "fm_pair"))
+knobs = [
+    Experiment(
+        name=f"{group}-{name}", synths=synths, losses=(Marginals(),), search=compared[name], steps=evaluations - 1,
+        trials=trials, keep="best",
+    )
+    for group, synths, evaluations, trials in (
+        ("knobs", (chirplet, reed), EVALUATIONS, SUBSET),
+        ("many", (fm_pair, subtractive), 5 * EVALUATIONS, SUBSET // 2),
+    )
+    for name in ("race", "cma-es", "les", "random")
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Walks(Experiment):
@@ -152,12 +168,13 @@ walks = Walks(
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, race, race_own,
-    *searched,
+    *searched, *knobs,
 )  # fmt: skip
 
 
 def main(names: list[str]) -> None:
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
+    paid = (RACE, race, race_own, *searched, *knobs)  # whose budgets are in evaluations
     if names == ["--list"]:
         for name, experiment in known.items():
             print(f"{name}: {len(experiment.pairs)} pairs, {experiment.trials} trials, {experiment.search.name}")
@@ -168,7 +185,7 @@ def main(names: list[str]) -> None:
     for name in [one for word in names for one in groups.get(word, [word])] or known:
         if names or not (HERE / f"{name}.npz").is_file():
             study = run(known[name], BUILD)
-            whole, raced = known[name] in (PAPER, RELEASED, walks), known[name] in (RACE, race, race_own, *searched)
+            whole, raced = known[name] in (PAPER, RELEASED, walks), known[name] in paid
             save(study if whole else study.best_so_far() if raced else study.thinned(), HERE / f"{name}.npz")
 
 

@@ -116,11 +116,11 @@ def test_tables_and_whole_numbers_have_no_gradient_and_random_draws_step_in(prog
 def test_the_sheet_has_no_blank_cell_and_marks_what_is_kept():
     rng = np.random.default_rng(0)
     target, sound = rng.normal(size=(2, 8_000))
-    for names in (("a",), ("a", "b"), ("a", "b", "c", "d")):
+    for names in (("a",), ("a", "b"), ("a", "b", "c", "d")):  # the last over two rows
         values, points = rng.uniform(size=30), rng.uniform(size=(30, len(names)))
         values[3], values[17] = np.nan, 0.0
         figure = match_figure(target, sound, 8_000, points, values, names, ["Hz"] * len(names))
-        panels = [axes for half in figure.subfigs for axes in half.axes]
+        panels = figure.axes
         assert len(panels) == 5 + len(names)
         assert all(panel.axison and (panel.lines or panel.collections) for panel in panels)
         assert [len(panel.lines) for panel in panels[2:4]] == [2, 2]
