@@ -16,6 +16,7 @@ if _TYPE_CHECKING:
     from sonimatch.widgets.ranking_bench import RankingBench
     from sonimatch.widgets.replay import Replay
     from sonimatch.widgets.search_table import SearchTable
+    from sonimatch.widgets.side_by_side import SideBySide
     from sonimatch.widgets.synth_player import SynthPlayer
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "RankingBench",
     "Replay",
     "SearchTable",
+    "SideBySide",
     "SynthPlayer",
 ]
 
