@@ -139,7 +139,7 @@ sonimatch.elements.SideBySide = async (model, el) => {
     for (const search of searches.filter((each) => each.shown)) {
       const points = search.points.slice(0, entries(search)).map(plane.at);
       if (search.cost > 1) trace(pen, points, search.color, 2, true);
-      else for (const point of points) disc(pen, point, 2.4, search.color, "white");
+      else for (const point of points) disc(pen, point, 2.6, search.color, "rgba(0, 0, 0, 0.5)");
     }
     cross(pen, plane.at(target));
     disc(pen, plane.at(theta), 6, "transparent", "black"); disc(pen, plane.at(theta), 5, "transparent", "white");
@@ -228,7 +228,7 @@ sonimatch.elements.SideBySide = async (model, el) => {
 
   run();
   el.append(make("div", { className: "sonimatch-panel", role: "group", "aria-label": `${synth.name}: searches side by side` },
-    counter.node, sonimatch.beside([map.node, curve.node], 460), transport.node, ...sliders.map((slider) => slider.node), table, ...numbers.nodes, sonimatch.origin(synth)));
+    counter.node, make("div", { style: { display: "grid", gap: "0.4rem", alignItems: "end", gridTemplateColumns: "repeat(auto-fit, minmax(min(100%, 300px), 1fr))" } }, map.node, curve.node), transport.node, ...sliders.map((slider) => slider.node), table, ...numbers.nodes, sonimatch.origin(synth)));
   transport.node.prepend(button);
   mark(); write();
   el.sonimatch = { synth, theta: () => theta.slice(), paid: () => paid, sound: () => synth.render(theta),
