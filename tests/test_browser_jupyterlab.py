@@ -119,6 +119,16 @@ with descent.hold_sync():
 ```
 
 ```{code-cell} ipython3
+duel = SideBySide(noise_am, L1_Spec(), TARGET, explorer.landscapes["L1_Spec"], begin={"amp": 4.5, "modulator": 3.2})
+shown(duel, "theta", "evaluations")
+```
+
+```{code-cell} ipython3
+with duel.hold_sync():
+    duel.theta, duel.evaluations = [0.2, 0.3], 60
+```
+
+```{code-cell} ipython3
 bench = RankingBench(study, synth="hp_noise")
 shown(bench, "choice")
 ```
@@ -337,6 +347,15 @@ def test_the_elements_are_live_in_jupyterlab(lab, visit):
     book.has(descent, "theta()", pytest.approx([0.2, 0.3]))
     book.has(descent, "settings()", lambda found: (found["rule"], found["clip_norm"]) == ("GradientDescent", None))
     book.told(descent, rule="GradientDescent", bounded=True)
+
+    duel = book.element()
+    book.drag(duel, (0.5, 0.5), (0.3, 0.3))
+    book.told(duel, theta=lambda theta: theta[0] < 0.4 and theta[1] > 0.6)
+    book.press(duel, "evaluations", "ArrowLeft")
+    book.told(duel, evaluations=199)
+    book.run()
+    book.has(duel, "theta()", pytest.approx([0.2, 0.3]))
+    book.has(duel, "paid()", 60)
 
     bench = book.element()
     book.press(bench, "trials", "ArrowLeft")
