@@ -75,6 +75,15 @@ def test_the_option_is_set_before_jax_starts():
     assert fresh(f"import os; os.environ['XLA_FLAGS'] = '{own}'; import sonimatch; {ask}").split() == [own, "False"]
 
 
+def test_a_synth_is_compiled_when_it_is_named():
+    count = "from sonimatch.faust.synth import _page_of; print(_page_of.cache_info().currsize)"
+    assert fresh(f"import sonimatch.synths; sonimatch.kick; sonimatch.kick; {count}").split() == ["1"]
+    same = "a = [getattr(synths, name) for name in ('SYNTHS', 'kick', 'SYNTHS')]; print(a[0] is a[2], a[1] in a[0])"
+    assert fresh(f"from sonimatch import synths; {same}").split() == ["True"] * 2
+    with pytest.raises(AttributeError, match=r"module 'sonimatch.synths' has no attribute 'drum'"):
+        _ = sonimatch.synths.drum
+
+
 @pytest.mark.parametrize(
     "imports",
     [
