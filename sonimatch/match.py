@@ -164,8 +164,6 @@ def _asked(
     asked = [next(trial) for trial in trials]
     theta = np.empty((len(trials), steps + 1, starts.shape[1]), starts.dtype)
     value, done = np.empty(theta.shape[:2], starts.dtype), np.zeros(len(trials), int)
-    if jax.default_backend() == "cpu":  # compiled once, before threads ask for it
-        _values(synth, loss, reference, np.repeat(starts[:, None], _BATCH, 1), 0)
     while (done <= steps).any():
         left = steps + 1 - done
         batches = [points[:most].astype(starts.dtype) for points, most in zip(asked, left, strict=True)]
