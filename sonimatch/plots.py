@@ -165,7 +165,7 @@ def spectrogram(
     axes: Axes, audio: ArrayLike, sample_rate: int, floor_db: float = -80.0, low_hz: float = 20.0, fine: int = 2
 ) -> None:
     """Draw the level over time and log frequency, in dB below the loudest point; `audio [samples]`. A window
-    of 2048 samples moves by an eighth, or less where `fine` is more than 1, which makes the bins closer too."""
+    of 2048 samples moves by an eighth of itself, divided by `fine`, and there are `fine` times as many bins."""
     audio = np.asarray(audio, float)
     length = min(2048, len(audio))
     transform = ShortTimeFFT(hann(length), hop=max(1, length // (8 * fine)), fs=sample_rate, mfft=2048 * fine)
@@ -316,6 +316,8 @@ def match_figure(
             return [figure.add_subplot(cell) for cell in grid]
 
         above, below = panels(0, 1, 4), panels(1, rows, columns)
+        for panel in below[1 + len(names) :]:
+            panel.remove()
     frame = max(1, sample_rate // 100)
     for panel, title, sound in zip(above, ("target", "match"), (target, audio), strict=False):
         spectrogram(panel, sound, sample_rate, fine=1)
@@ -337,8 +339,6 @@ def match_figure(
         panel.plot(series, color="#444444")
         panel.plot(kept, series[kept], "o", color=_TARGET, label=f"kept: step {kept}")
         panel.set(xlabel="step", ylabel=label)
-    for panel in below[len(labels) :]:
-        panel.remove()
     below[0].legend(fontsize=8)
     return figure
 

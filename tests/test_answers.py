@@ -8,7 +8,7 @@ import pytest
 from test_match import TARGET, Ramp, Square
 
 from sonimatch import PAPER_MSS, FaustSynth, ParamSpace, Race, bp_noise, sinesaw_am
-from sonimatch.answers import APART, LOOK, TOLERANCE, answer, around, candidates, intervals, rank
+from sonimatch.answers import APART, FINALISTS, LOOK, TOLERANCE, answer, around, candidates, intervals, rank
 from sonimatch.faust.preset import preset
 
 
@@ -108,6 +108,7 @@ class Sum(Ramp):
 
 def test_of_many_synths_the_nearest_have_their_own_budget():
     synths = [Flat(), Silent(), Sum(name="far", broken_above=-1.0), Sum()]
+    assert (LOOK, FINALISTS) == (96, 2), "as README.md and the help of `match` say"
     ranking = rank(synths, Square(), TARGET, progress=False)
     spent = {one.synth.name: int(one.worth.runs.evaluations[0]) for one in ranking.answers}
     assert spent == {"sum": 240, "flat": 160, "silent": LOOK, "far": LOOK}

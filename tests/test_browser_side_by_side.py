@@ -1,10 +1,12 @@
 """Searches side by side in a browser: the page walks where Python's searches walk, and counts as strictly."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_browser_own_descent import ELEMENT, LIVE, TARGET, bowl, waves
 
-from sonimatch import L1_Spec, noise_am
+from sonimatch import Adam, L1_Spec, Race, RandomSearch, RMSProp, noise_am
 from sonimatch.widgets.side_by_side import COSTS, SideBySide
 
 
@@ -52,6 +54,23 @@ def test_a_click_is_the_start_and_the_counter_pays(page):
     there.get_by_label("show Adam").uncheck()
     there.get_by_label("amp", exact=True).press("ArrowLeft")
     there.wait_for_function(f"{ELEMENT}.theta()[0] !== {start[0]}")
+
+
+@pytest.mark.told_start
+@pytest.mark.parametrize("search", [RMSProp(), Adam()], ids=repr)
+def test_a_descent_is_that_of_the_searches(search):
+    """On a bowl, whose slope interpolation does not change."""
+    element = SideBySide(noise_am, L1_Spec(), TARGET, bowl(), begin={"amp": 4.5, "modulator": 0.8})
+
+    def objective(theta):
+        return (jnp.array([1.0, 0.3]) * (theta - 0.5) ** 2).sum()
+
+    with jax.enable_x64(True):
+        state = search.init(jnp.array(element.theta), jax.random.key(0))
+        for point in element.paths()[search.name][:30]:
+            state, seen = search.step(state, objective, jax.random.key(0))
+            np.testing.assert_allclose(seen.theta, point, atol=1e-6)
+    assert {each.name: each.cost(2) for each in (Race(), RandomSearch(), RMSProp(), Adam())} == COSTS
 
 
 def test_what_does_not_fit_is_refused():

@@ -14,14 +14,13 @@ from sonimatch.plots import Figure
 from sonimatch.search.race import Race, spread
 from sonimatch.types import Loss
 from sonimatch.widgets.element import Element, compact, in_the_cube, program, settings_text, start
-from sonimatch.widgets.own_descent import bilinear
+from sonimatch.widgets.own_descent import DECAY, EPS, bilinear
 from sonimatch.widgets.replay import check_grids, maps_figure
 
 EVALUATIONS, SOLVED = 200, 0.05
 COLORS = {"Race": "#D55E00", "RandomSearch": "#999999", "RMSProp": "#0072B2", "Adam": "#56B4E9"}
 COSTS = {"Race": 1, "RandomSearch": 1, "RMSProp": 3, "Adam": 3}
-RATE, DECAY, EPS = 0.045, 0.9, 1e-8
-_DRAWS = 199
+RATE = 0.045
 
 
 class SideBySide(Element):
@@ -53,7 +52,7 @@ class SideBySide(Element):
         check_grids({loss.name: surface}, synth)
         self.synth, self.loss, self.surface = synth, loss, surface
         self.target = np.array(start(synth.space, target))
-        self.draws = np.random.default_rng(0).random((_DRAWS, 2)).astype(np.float32).astype(float)
+        self.draws = np.random.default_rng(0).random((EVALUATIONS - 1, 2)).astype(np.float32).astype(float)
         self._value, self._slope = (np.asarray(x, np.float32).astype(float) for x in (surface.value, surface.gradient))
         data = {
             "id": f"searches-{synth.name}",
