@@ -20,7 +20,8 @@ import jax.numpy as jnp
 from sonimatch.atlas import Atlas
 from sonimatch.faust import FaustSynth
 from sonimatch.features import RELEASED_STFT
-from sonimatch.losses import DTW_Envelope, L1_Spec, Marginals, Scattering, SIMSE_Spec
+from sonimatch.losses import Averaged, DTW_Envelope, L1_Spec, Marginals, MSS_Spec, Scattering, SIMSE_Spec
+from sonimatch.match import match_all
 from sonimatch.search import CMA_ES, LES, Adam, GradientDescent, LevenbergMarquardt, Race, RandomSearch, RMSProp
 from sonimatch.search.race_from import RaceFrom
 from sonimatch.study import PAPER, PRESETS, RACE, RELEASED, Experiment, run, save
@@ -90,6 +91,24 @@ bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SU
 race = replace(RACE, name="race-Marginals", losses=(Marginals(),))
 race_own = replace(race, name="race-own-noise", synths=(bp_noise, noise_am), shared_noise=False)
 every_own = replace(race_own, name="race-losses-own-noise", losses=RACE.losses, trials=SUBSET)
+added = [
+    replace(race, name="race-added", losses=(MSS_Spec(),)),
+    replace(race_own, name="race-added-own-noise", losses=(MSS_Spec(),), trials=SUBSET),
+]  # losses that came later; every pair meets the same targets
+
+
+@dataclass(frozen=True)
+class Several(Experiment):
+    """The candidate is heard with so many noises, and its features are their mean; each noise is an evaluation."""
+
+    noises: int = 4
+
+    def match(self, synth: Any, loss: Any, problems: Problem) -> Match:
+        return match_all(synth.noises(self.noises), Averaged(loss), problems, self.search, self.steps)
+
+
+both = replace(race_own, losses=(L1_Spec(), Marginals()), trials=SUBSET)
+averaged = [Several(**vars(replace(both, name=f"averaged-{n}", steps=n - 1))) for n in (50, 200)]
 
 
 # Every search at equal evaluations, each counted strictly.
@@ -169,13 +188,13 @@ walks = Walks(
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, race, race_own,
-    every_own, *searched, *knobs,
+    every_own, *added, *averaged, *searched, *knobs,
 )  # fmt: skip
 
 
 def main(names: list[str]) -> None:
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
-    paid = (RACE, race, race_own, every_own, *searched, *knobs)  # whose budgets are in evaluations
+    paid = (RACE, race, race_own, every_own, *added, *averaged, *searched, *knobs)  # whose budgets are in evaluations
     if names == ["--list"]:
         for name, experiment in known.items():
             print(f"{name}: {len(experiment.pairs)} pairs, {experiment.trials} trials, {experiment.search.name}")

@@ -37,6 +37,7 @@ if _TYPE_CHECKING:
         LogMel,
         Marginals,
         MFCC_Spec,
+        MSS_Spec,
         Scattering,
         SIMSE_Spec,
         SOT_Spec,
@@ -76,7 +77,7 @@ _HOME = {
     "features": "PAPER_STFT RELEASED_STFT STFT",
     "landscape": "Landscape landscape",
     "losses": "LOSSES PAPER_LOSSES RELEASED_LOSSES L1_Spec SIMSE_Spec Scattering DTW_Envelope "
-    "Marginals CumulativeEnergy SOT_Spec LogMel MFCC_Spec",
+    "Marginals CumulativeEnergy SOT_Spec LogMel MFCC_Spec MSS_Spec",
     "home": "points_home",
     "match": "match match_all",
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",

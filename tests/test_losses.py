@@ -15,17 +15,20 @@ from sonimatch.losses import (
     LOSSES,
     PAPER_LOSSES,
     RELEASED_LOSSES,
+    Averaged,
     CumulativeEnergy,
     DTW_Envelope,
     L1_Spec,
     LogMel,
     Marginals,
     MFCC_Spec,
+    MSS_Spec,
     SIMSE_Spec,
     SOT_Spec,
     Sum,
     soft_dtw,
 )
+from sonimatch.synths import bp_noise
 from sonimatch.types import Loss
 
 SAMPLES = 2000
@@ -38,7 +41,7 @@ PATHS = {  # settings that are computed in another way
 CONTRACT = {loss.name: loss for loss in LOSSES} | PATHS
 every_loss = pytest.mark.parametrize("loss", CONTRACT.values(), ids=CONTRACT)
 LEAST = {"Marginals": 1e-4}  # the value at equality; 0 or less for the others
-CORNERED = ("L1_Spec", "Scattering", "CumulativeEnergy", "LogMel", "MFCC_Spec")  # derivative 0 at equality, by choice
+CORNERED = "L1_Spec", "Scattering", "CumulativeEnergy", "LogMel", "MFCC_Spec", "MSS_Spec"  # slope 0 there, by choice
 
 
 def sounds(rng, n=2, dtype=np.float32):
@@ -303,6 +306,38 @@ def test_losses_that_accumulate_grow_with_the_distance_of_two_tones():
         assert (values[-1] / values[-3] > 1.2) == (not isinstance(loss, L1_Spec)), "it no longer feels the way"
 
 
+# Several resolutions, several noises
+
+
+def test_mss_spec_is_librosas(rng):
+    x, y = (np.tile(z, 3) for z in sounds(rng))
+    expected = 0.0
+    for n in (2048, 1024, 512, 256, 128, 64):
+        window = np.hanning(n)
+        settings = {"n_fft": n, "hop_length": n // 4, "window": window, "pad_mode": "reflect"}
+        a, b = (np.abs(librosa.stft(z, **settings)) / np.linalg.norm(window) for z in (x, y))
+        expected += np.abs(a - b).mean() + np.abs(np.log(a + 1e-5) - np.log(b + 1e-5)).mean()
+    assert between(MSS_Spec(), x)(y) == pytest.approx(expected, rel=1e-4)  # float32
+
+
+def test_averaged_is_the_mean_feature_over_noises():
+    """The mean spectrogram of 64 noises is nearer to that of 64 others than one noise is, by a factor of 8."""
+    loss = Averaged(L1_Spec())
+    theta = bp_noise.space.theta({"lp_cut": 800, "hp_cut": 50})
+    many, other = bp_noise.noises(64)(theta), jnp.stack([bp_noise.with_noise(theta, 64 + k) for k in range(64)])
+    by_hand = np.mean([L1_Spec().feature(sound) for sound in many], axis=0)
+    np.testing.assert_allclose(loss.feature(many), by_hand, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(many[0], bp_noise(theta), atol=1e-6)
+    far, near = (loss.distance(loss.feature(some), loss.feature(other[:n])) for n, some in ((1, many[0]), (64, many)))
+    assert float(near / far) == pytest.approx(1 / 8, rel=0.1)
+
+
+def test_noises_are_counted_and_refused():
+    with pytest.raises(ValueError, match="k is 0"):
+        bp_noise.noises(0)
+    assert (bp_noise.noises(3).name, bp_noise.noises(3).num_samples) == ("bp_noise", 44100)
+
+
 # Mel
 
 
@@ -353,6 +388,8 @@ def test_a_sum_is_its_terms(rng):
         (LogMel, {"f_min": 30_000}, "f_min is 30000"),
         (LogMel, {"n_mels": 0}, "n_mels 0"),
         (MFCC_Spec, {"n_coefficients": 64}, "n_coefficients is 64"),
+        (MSS_Spec, {"stfts": ()}, "at least one"),
+        (MSS_Spec, {"epsilon": 0}, "epsilon 0"),
         (Sum, {"losses": (), "scales": ()}, "0 losses"),
         (Sum, {"losses": (L1_Spec(),), "scales": (1.0, 2.0)}, "1 losses, 2 scales"),
         (Sum, {"losses": (L1_Spec(),), "scales": (0.0,)}, "scales are"),

@@ -131,6 +131,10 @@ class FaustSynth:
         theta = jnp.asarray(theta)
         return _audio(self, theta.astype(jnp.result_type(theta, jnp.float32)), jnp.asarray(seed, jnp.int32))
 
+    def noises(self, k: int) -> Noises:
+        """This synth heard `k` times at once, each time with a noise of its own: see `Noises`."""
+        return Noises(self, k)
+
     def render_native(self, theta: ArrayLike) -> np.ndarray:
         """The sound `[num_samples]` from machine code that libfaust and LLVM make of the same text."""
         self.space.check(theta)
@@ -161,6 +165,31 @@ class FaustSynth:
             ),
             size=size,
         )
+
+
+@dataclass(frozen=True)
+class Noises:
+    """A synthesizer that is heard `k` times at once: audio `[k, num_samples]`, the noise of each started from another
+    whole number, 0 to `k` - 1.
+
+    With `losses.Averaged(loss)` it is matched by the mean of the k features. `ValueError` for `k < 1`.
+    Shown in notebooks/search_that_solves.md.
+    """
+
+    synth: FaustSynth
+    k: int
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ValueError(f"k is {self.k}; it must be at least 1")
+
+    name = property(lambda self: self.synth.name)
+    space = property(lambda self: self.synth.space)
+    sample_rate = property(lambda self: self.synth.sample_rate)
+    num_samples = property(lambda self: self.synth.num_samples)
+
+    def __call__(self, theta: ArrayLike) -> jax.Array:
+        return jax.lax.map(partial(self.synth.with_noise, theta), jnp.arange(self.k))
 
 
 # ------------------------------------------------------------------------------------------------------ the text
