@@ -36,7 +36,7 @@ class Atlas:
     random signs, summed to so many, which keeps Euclidean distances to 1/√512, 4 %, whatever the array (M. Charikar, K.
     Chen and M. Farach-Colton, "Finding frequent items in data streams", 2002). Each array counts alike: `scale [a]` is
     the root mean square of its distance from the mean candidate. The nearest sketches only propose; the loss decides.
-    Shown in notebooks/optimizer.md.
+    Shown in notebooks/search_that_solves.md.
     """
 
     synth: Synth

@@ -9,7 +9,8 @@ import pytest
 from kymatio.scattering1d.frontend.numpy_frontend import ScatteringNumPy1D
 
 from sonimatch.losses.scattering import Scattering
-from sonimatch.scattering import TimeScattering, _plan, _transform, bank, lowpass, morlet, padded_length
+from sonimatch.scattering import TimeScattering, bank, lowpass, morlet, padded_length
+from sonimatch.scattering.time import _plan, _transform
 
 REFERENCE = np.load(Path(__file__).parent / "data" / "scattering1d_public.npz")
 SETTINGS = {"J6Q1": (6, 1), "J10Q2": (10, 2)}
@@ -140,8 +141,8 @@ def test_a_shorter_transform_changes_nothing(rng, monkeypatch):
     assert _plan(2, 1, x.size).phi.size == 3 * 2**14
     with jax.enable_x64(True):
         short = transform()
-        monkeypatch.setattr("sonimatch.scattering._shorter", lambda n, *_: (n, 0))
-        monkeypatch.setattr("sonimatch.scattering._plan", _plan.__wrapped__)
+        monkeypatch.setattr("sonimatch.scattering.time._shorter", lambda n, *_: (n, 0))
+        monkeypatch.setattr("sonimatch.scattering.time._plan", _plan.__wrapped__)
         full = transform()
     assert distance(short, full) < 1e-12
 

@@ -507,6 +507,26 @@ def test_thinned_records_have_the_same_scores(tmp_path, finished):
         run(replace(TINY, trials=14), tmp_path)
 
 
+def test_a_study_with_the_losses_of_another_one_is_the_study_of_all(finished):
+    def part(loss, n):
+        told = {
+            "name": loss.name,
+            "losses": [each for each in finished.settings["losses"] if each["name"] == loss.name],
+        }
+        some = {pair: take(each, slice(n)) for pair, each in finished.trials.items() if pair[1] == loss.name}
+        return replace(finished, settings=finished.settings | told | {"trials": n}, trials=some)
+
+    both = part(SHORT, 9).beside(part(LONG, 6))
+    assert (both.losses, both.settings["trials"]) == (finished.losses, 6)
+    assert [*both.trials] == PAIRS
+    assert all(equal(both.trials[pair], take(finished.trials[pair], slice(6))) for pair in PAIRS)
+    with pytest.raises(ValueError, match="short and short both have short"):
+        part(SHORT, 9).beside(part(SHORT, 9))
+    other = part(LONG, 9)
+    with pytest.raises(ValueError, match="short and long differ in seed"):
+        part(SHORT, 9).beside(replace(other, settings=other.settings | {"seed": 1}))
+
+
 def test_status_tells_what_a_folder_holds(tmp_path, finished):
     assert study.status(tmp_path) == []
     study.save(finished, tmp_path / "other.npz")

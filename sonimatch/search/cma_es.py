@@ -16,7 +16,7 @@ class CMA_ES(Evolution):
 
     The ranks of values are all it uses, so that no scale of the loss matters (N. Hansen and A. Ostermeier, "Completely
     derandomized self-adaptation in evolution strategies", 2001; the form of evosax, with negative weights). Settings
-    are those of `Evolution`. Shown in notebooks/optimizer.md.
+    are those of `Evolution`. Shown in notebooks/search_that_solves.md.
     """
 
     name: str = "CMA_ES"

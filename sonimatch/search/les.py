@@ -17,7 +17,7 @@ class LES(Evolution):
 
     R. Lange et al., "Discovering evolution strategies via meta-black-box optimization", 2023; the network is the one
     that evosax ships, trained again by its author, not that of the paper. Settings are those of `Evolution`.
-    Shown in notebooks/optimizer.md.
+    Shown in notebooks/search_that_solves.md.
     """
 
     name: str = "LES"

@@ -37,7 +37,7 @@ class LevenbergMarquardt:
     nothing has a slope, the search begins again at a point drawn uniformly.
 
     `damping`, the first μ, and `tolerance` are positive, else `ValueError`. `grad_norm` is that of `½ ||r||²` by theta.
-    Source: K. Levenberg 1944, D. Marquardt 1963. Shown in notebooks/optimizer.md.
+    Source: K. Levenberg 1944, D. Marquardt 1963. Shown in notebooks/search_that_solves.md.
     """
 
     damping: float = 1e-2

@@ -19,7 +19,7 @@ class Simplex:
     2012): stretch 1 + 2/P, contract 3/4 - 1/(2P), shrink 1 - 1/P. A simplex smaller than `tolerance` is closed, and a
     new one of a quarter of the edge and a tenth of the tolerance starts around the best point.
     `best [P]` has the lowest value so far, `value`.
-    Shown in notebooks/optimizer.md.
+    Shown in notebooks/search_that_solves.md.
     """
 
     def __init__(self, start: np.ndarray, value: float, edge: float = 0.06, tolerance: float = 4e-3) -> None:

@@ -41,7 +41,8 @@ class Race:
        again, for as long as it is asked.
 
     Asks for values only: no gradient, any synth. Bounds hold at every point. Numbers are 1 or more, a width is above 0
-    and at most 1, `edge` above 0 and at most 0.5, `gap` 0 or more; else `ValueError`. Shown in notebooks/optimizer.md.
+    and at most 1, `edge` above 0 and at most 0.5, `gap` 0 or more; else `ValueError`.
+    Shown in notebooks/search_that_solves.md.
     """
 
     screen: int = 32

@@ -14,7 +14,7 @@ class RaceFrom(Race):
     """The race of `Race` with `points` `[k, P]` behind the start, and `screen - 1` of a Sobol sequence behind them.
 
     Smaller simplexes, closer together, than where nothing is known. Coordinates lie from 0 to 1, else `ValueError`.
-    Shown in notebooks/optimizer.md.
+    Shown in notebooks/search_that_solves.md.
     """
 
     points: tuple[tuple[float, ...], ...] = ()

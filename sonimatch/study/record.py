@@ -104,6 +104,29 @@ class Study:
         """The same study with each entry of a path replaced by the one of lowest value so far."""
         return replace(self, trials={pair: trials.best_so_far() for pair, trials in self.trials.items()})
 
+    def beside(self, other: Study) -> Study:
+        """This study with the losses of another one as well, of the trials that both have; the provenance is its own.
+
+        Raises `ValueError` when a setting differs, but for the name, the losses and the trials, or when both have a
+        loss of one name. Shown in notebooks/which_loss_again.md.
+        """
+        free = ("name", "losses", "trials")
+        apart = [name for name in self.settings if name not in free and other.settings[name] != self.settings[name]]
+        shared = {*self.losses} & {*other.losses}
+        if apart or shared:
+            names = f"{self.settings['name']} and {other.settings['name']}"
+            raise ValueError(
+                f"{names} differ in {', '.join(apart)}" if apart else f"{names} both have {', '.join(shared)}"
+            )
+        n = min(self.settings["trials"], other.settings["trials"])
+        both = {**self.trials, **other.trials}
+        trials = {
+            (synth, loss): Trials(*(array[:n] for array in both[synth, loss]))
+            for synth in self.synths for loss in self.losses + other.losses
+        }  # fmt: skip
+        losses = self.settings["losses"] + other.settings["losses"]
+        return replace(self, settings=self.settings | {"losses": losses, "trials": n}, trials=trials)
+
     def P_loss(self, synth: str, loss: str, when: Literal["end", "start", "path"] = "end",
                released: bool | None = None, clip: bool = False) -> np.ndarray:  # fmt: skip
         """`metrics.P_loss` of every trial, `[n]`, or of its whole "path", `[n, T]`.

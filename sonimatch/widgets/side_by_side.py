@@ -31,7 +31,7 @@ class SideBySide(Element):
     A search returns the point of lowest value so far; it is solved when the P-loss of that is 0.05 or less. The race is
     that of `sonimatch.search`, the descents have its rules with a rate of 0.045 and the gradient clipped to 1.
     With a kernel `theta`, the start, and `evaluations`, the counter, follow the hand, and move it. Raises ValueError
-    for another number of parameters and a landscape that does not fit. Shown in notebooks/optimizer.md.
+    for another number of parameters and a landscape that does not fit. Shown in notebooks/search_that_solves.md.
     """
 
     shared = ("maps.js",)
@@ -132,4 +132,3 @@ class SideBySide(Element):
         begin = f"{self.synth.name} under {self.loss.name} from {settings_text(self.synth.space, self.theta)}"
         paid = f"P-loss after {self.evaluations} evaluations: {told}"
         return f"{begin}; {paid}. With scripts start and counter are yours."
-
