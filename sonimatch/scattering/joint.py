@@ -261,7 +261,7 @@ def _rows(plan: _Plan, waves: list[tuple[jax.Array, np.ndarray]]) -> jax.Array:
     """
     real, channels = waves[0][0].real.dtype, max(len(y) for y, _ in waves)
     flat = plan.frequential[0][1][:, :channels].real
-    wave = np.concatenate([filtered[:, :channels] for spin, filtered, _ in plan.frequential if spin == 1])
+    wave: Any = np.concatenate([filtered[:, :channels] for spin, filtered, _ in plan.frequential if spin == 1])
     kernels = [jnp.asarray(k, real) for k in (flat, wave.real, wave.imag)]
     blocks, weights, owners = [], [], []
     for owner, (y, weight) in enumerate(waves):
