@@ -68,6 +68,7 @@ for samples in chosen:
         first = [seconds(pair[i]) for pair in made]
         best = np.median([[seconds(pair[i]) for pair in made] for _ in range(ROUNDS)], axis=0)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(f"| {samples:,} | {what} | {best[0]:.3f} | {best[1]:.3f} | {best[0] / best[1]:.1f} | {first[1]:.1f} | {peak:.1f} |")
+        cells = f"{best[0]:.3f} | {best[1]:.3f} | {best[0] / best[1]:.1f} | {first[1]:.1f} | {peak:.1f}"
+        print(f"| {samples:,} | {what} | {cells} |")
     theirs, mine = (np.asarray(pair[1]()) for pair in made)
     print(f"| {samples:,} | shapes {theirs.shape}, {mine.shape} | | | | | |", flush=True)
