@@ -14,7 +14,7 @@ import numpy as np
 
 from sonimatch.features import root
 from sonimatch.scattering.filterbank import SIGMA, bank, log2_decimation, lowpass, morlet, padded_length
-from sonimatch.scattering.time import _band, _coefficients, _modulus, _periods
+from sonimatch.scattering.time import _band, _checked, _coefficients, _modulus, _periods
 
 _BLOCK = 256  # frames that are filtered along log-frequency at a time, so that they stay in the caches
 
@@ -108,14 +108,7 @@ class JointScattering:
         return JointPaths(*map(np.array, zip(*rows, strict=True)))
 
     def __call__(self, audio: jax.Array) -> jax.Array:
-        audio = jnp.asarray(audio)
-        if audio.ndim != 1:
-            raise ValueError(f"audio has shape {audio.shape}; it must have one axis, [samples]")
-        if audio.dtype not in (jnp.float32, jnp.float64):
-            raise ValueError(f"audio is {audio.dtype}; it must be float32 or float64")
-        if audio.size < 2**self.J:
-            raise ValueError(f"audio has {audio.size} samples; J = {self.J} needs at least {2**self.J}")
-        S = _transform(audio, self)
+        S = _transform(_checked(audio, self.J), self)
         return S if self.epsilon is None else jnp.log1p(S / self.epsilon)
 
 

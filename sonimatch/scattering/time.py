@@ -68,17 +68,22 @@ class TimeScattering:
         return Paths(order, wavelets[..., 0], wavelets[..., 1], wavelets[..., 2], gain)
 
     def __call__(self, audio: jax.Array) -> jax.Array:
-        audio = jnp.asarray(audio)
-        if audio.ndim != 1:
-            raise ValueError(f"audio has shape {audio.shape}; it must have one axis, [samples]")
-        if audio.dtype not in (jnp.float32, jnp.float64):
-            raise ValueError(f"audio is {audio.dtype}; it must be float32 or float64")
-        if audio.size < 2**self.J:
-            raise ValueError(f"audio has {audio.size} samples; J = {self.J} needs at least {2**self.J}")
+        audio = _checked(audio, self.J)
         rows = _transform(audio, self.J, self.Q)
         if self.released:
             rows *= (0.5 ** self.paths.log2_gain[:, None]).astype(rows.dtype)
         return rows
+
+
+def _checked(audio: jax.Array, J: int) -> jax.Array:
+    audio = jnp.asarray(audio)
+    if audio.ndim != 1:
+        raise ValueError(f"audio has shape {audio.shape}; it must have one axis, [samples]")
+    if audio.dtype not in (jnp.float32, jnp.float64):
+        raise ValueError(f"audio is {audio.dtype}; it must be float32 or float64")
+    if audio.size < 2**J:
+        raise ValueError(f"audio has {audio.size} samples; J = {J} needs at least {2**J}")
+    return audio
 
 
 class _Plan(NamedTuple):
