@@ -3,7 +3,7 @@
 `taskset -c 0 uv run --no-dev --with torch==2.13.0 --with scrapl-loss==0.1.0 python benchmarks/jtfs.py`
 
 Value and gradient of the mean square of the coefficients, one sound, float32; the two run in turn, so that a busy
-machine slows both. The peer is kymatio's full transform, which the package carries, with its time layout.
+machine slows both. The peer is kymatio's full transform, which the package carries.
 """
 
 import os
