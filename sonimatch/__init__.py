@@ -28,6 +28,7 @@ if _TYPE_CHECKING:
     from sonimatch.home import points_home
     from sonimatch.landscape import Landscape, landscape
     from sonimatch.losses import (
+        JTFS,
         LOSSES,
         PAPER_LOSSES,
         RELEASED_LOSSES,
@@ -77,7 +78,7 @@ _HOME = {
     "features": "PAPER_STFT RELEASED_STFT STFT",
     "landscape": "Landscape landscape",
     "losses": "LOSSES PAPER_LOSSES RELEASED_LOSSES L1_Spec SIMSE_Spec Scattering DTW_Envelope "
-    "Marginals CumulativeEnergy SOT_Spec LogMel MFCC_Spec MSS_Spec",
+    "Marginals CumulativeEnergy SOT_Spec LogMel MFCC_Spec MSS_Spec JTFS",
     "home": "points_home",
     "match": "match match_all",
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",

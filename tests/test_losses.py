@@ -1,4 +1,4 @@
-import dataclasses
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from scipy.stats import wasserstein_distance
 
 from sonimatch.features import RELEASED_STFT
 from sonimatch.losses import (
+    JTFS,
     LOSSES,
     PAPER_LOSSES,
     RELEASED_LOSSES,
@@ -28,6 +29,7 @@ from sonimatch.losses import (
     Sum,
     soft_dtw,
 )
+from sonimatch.scattering import JointScattering
 from sonimatch.synths import bp_noise
 from sonimatch.types import Loss
 
@@ -36,12 +38,22 @@ PATHS = {  # settings that are computed in another way
     "SIMSE_Spec-clip": SIMSE_Spec(stft=RELEASED_STFT, clip=True),
     "CumulativeEnergy-log": CumulativeEnergy(log=True),
     "SOT_Spec-1": SOT_Spec(order=1),
+    "JTFS": JTFS(JointScattering(J=6, Q=(2, 1), J_fr=2)),  # quicker than the default
+    "JTFS-2": JTFS(JointScattering(J=6, Q=(2, 1), J_fr=2, T="global", epsilon=1e-3), order=2),
     "Sum": Sum((L1_Spec(), Marginals(), LogMel()), scales=(0.1, 0.2, 1.0), floors=(0.0, 1e-4, 0.0)),
 }
 CONTRACT = {loss.name: loss for loss in LOSSES} | PATHS
 every_loss = pytest.mark.parametrize("loss", CONTRACT.values(), ids=CONTRACT)
 LEAST = {"Marginals": 1e-4}  # the value at equality; 0 or less for the others
-CORNERED = "L1_Spec", "Scattering", "CumulativeEnergy", "LogMel", "MFCC_Spec", "MSS_Spec"  # slope 0 there, by choice
+CORNERED = (
+    "L1_Spec",
+    "Scattering",
+    "CumulativeEnergy",
+    "LogMel",
+    "MFCC_Spec",
+    "MSS_Spec",
+    "JTFS",
+)  # slope 0 there, by choice
 
 
 def sounds(rng, n=2, dtype=np.float32):
@@ -86,7 +98,7 @@ def test_equal_settings_are_one_entry_of_the_jit_cache(loss, rng):
         traced.append(loss)
         return loss.feature(audio)
 
-    twin = dataclasses.replace(loss)
+    twin = replace(loss)
     assert twin == loss
     assert hash(twin) == hash(loss)
     for one in (loss, twin):
@@ -306,6 +318,43 @@ def test_losses_that_accumulate_grow_with_the_distance_of_two_tones():
         assert (values[-1] / values[-3] > 1.2) == (not isinstance(loss, L1_Spec)), "it no longer feels the way"
 
 
+# Joint scattering
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_jtfs_is_a_mean_over_all_coefficients_and_random_paths_estimate_it(order, rng):
+    """Values and gradients of 600 draws: their mean is that of all paths, and they scatter less where likely paths are
+    those that differ most."""
+    loss = JTFS(JointScattering(J=4, Q=(2, 1), J_fr=1), order=order)
+    with jax.enable_x64(True):
+        x, y, *others = (jnp.asarray(z[:300], float) for z in sounds(rng, 8, np.float64))
+        a, b = loss.feature(x), loss.feature(y)
+        value, gradient = value_and_grad(loss, x, y)
+        assert value == pytest.approx(np.mean(np.abs(np.asarray(a) - np.asarray(b)) ** order), rel=1e-9)
+        likely = loss.weighted(
+            *(jnp.stack([loss.feature(z) for z in some]) for some in ((x, *others), (y, *others[::-1])))
+        )
+        scatter = []
+        for one in (replace(loss, paths=3), replace(likely, paths=3)):
+            drawn = jax.jit(jax.value_and_grad(one.estimate, argnums=1))
+            keys = jax.random.split(jax.random.key(1), 600)
+            values, gradients = jax.lax.map(lambda key, drawn=drawn: drawn(a, y, key), keys)
+            assert abs(values.mean() - value) < 4 * values.std() / np.sqrt(600)
+            along = gradients @ gradient / jnp.linalg.norm(gradient)
+            assert abs(along.mean() - jnp.linalg.norm(gradient)) < 4 * along.std() / np.sqrt(600)
+            scatter.append([values.std(), along.std()])
+    assert np.min(np.divide(*scatter)) > 1.2, "importance has to help"
+
+
+def test_an_estimate_needs_a_number_of_paths(rng):
+    x, y = sounds(rng)
+    loss = CONTRACT["JTFS"]
+    with pytest.raises(ValueError, match="paths is None"):
+        loss.estimate(loss.feature(x), y, jax.random.key(0))
+    with pytest.raises(ValueError, match="equal, or not finite"):
+        loss.weighted(*2 * [loss.feature(x)[None]])
+
+
 # Several resolutions, several noises
 
 
@@ -390,6 +439,9 @@ def test_a_sum_is_its_terms(rng):
         (MFCC_Spec, {"n_coefficients": 64}, "n_coefficients is 64"),
         (MSS_Spec, {"stfts": ()}, "at least one"),
         (MSS_Spec, {"epsilon": 0}, "epsilon 0"),
+        (JTFS, {"order": 3}, "order is 3"),
+        (JTFS, {"paths": 0}, "paths is 0"),
+        (JTFS, {"importance": (0.5, 0.5)}, "importance has 2 numbers from 0.5 that add up to 1.0"),
         (Sum, {"losses": (), "scales": ()}, "0 losses"),
         (Sum, {"losses": (L1_Spec(),), "scales": (1.0, 2.0)}, "1 losses, 2 scales"),
         (Sum, {"losses": (L1_Spec(),), "scales": (0.0,)}, "scales are"),

@@ -4,6 +4,7 @@ from sonimatch.features import RELEASED_STFT
 from sonimatch.losses.averaged import Averaged
 from sonimatch.losses.cumulative_energy import CumulativeEnergy
 from sonimatch.losses.dtw_envelope import DTW_Envelope, soft_dtw
+from sonimatch.losses.jtfs import JTFS
 from sonimatch.losses.l1_spec import L1_Spec
 from sonimatch.losses.log_mel import LogMel
 from sonimatch.losses.marginals import Marginals
@@ -17,7 +18,7 @@ from sonimatch.losses.sum import Sum
 PAPER_LOSSES = (L1_Spec(), SIMSE_Spec(), Scattering(), DTW_Envelope())
 """The four losses of the published study, at the settings of its text."""
 
-LOSSES = (*PAPER_LOSSES, Marginals(), CumulativeEnergy(), SOT_Spec(), LogMel(), MFCC_Spec(), MSS_Spec())
+LOSSES = (*PAPER_LOSSES, Marginals(), CumulativeEnergy(), SOT_Spec(), LogMel(), MFCC_Spec(), MSS_Spec(), JTFS())
 """Every loss at its default settings, those of the published study first."""
 
 RELEASED_LOSSES = (
@@ -29,6 +30,21 @@ RELEASED_LOSSES = (
 """The published four in the same order, as the released code of the study computes them."""
 
 __all__ = [
-    "LOSSES", "PAPER_LOSSES", "RELEASED_LOSSES", "Averaged", "CumulativeEnergy", "DTW_Envelope", "L1_Spec", "LogMel",
-    "MFCC_Spec", "MSS_Spec", "Marginals", "SIMSE_Spec", "SOT_Spec", "Scattering", "Sum", "soft_dtw",
+    "JTFS",
+    "LOSSES",
+    "PAPER_LOSSES",
+    "RELEASED_LOSSES",
+    "Averaged",
+    "CumulativeEnergy",
+    "DTW_Envelope",
+    "L1_Spec",
+    "LogMel",
+    "MFCC_Spec",
+    "MSS_Spec",
+    "Marginals",
+    "SIMSE_Spec",
+    "SOT_Spec",
+    "Scattering",
+    "Sum",
+    "soft_dtw",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple
@@ -108,7 +108,18 @@ class JointScattering:
         return JointPaths(*map(np.array, zip(*rows, strict=True)))
 
     def __call__(self, audio: jax.Array) -> jax.Array:
-        S = _transform(_checked(audio, self.J), self)
+        return self._scaled(_transform(_checked(audio, self.J), self))
+
+    def some(self, audio: jax.Array, chosen: jax.Array) -> jax.Array:
+        """The coefficients of the paths numbered `chosen [k]` only, `[k, rows, frames]`: as `self(audio)[chosen]`,
+        at about the cost of the first order and k paths.
+
+        `chosen` may be traced, so that a step of a compiled loop draws its own. Under `vmap` draw once for the batch:
+        where each sound has its own choice, all paths are computed.
+        """
+        return self._scaled(_some(_checked(audio, self.J), jnp.asarray(chosen), self))
+
+    def _scaled(self, S: jax.Array) -> jax.Array:
         return S if self.epsilon is None else jnp.log1p(S / self.epsilon)
 
 
@@ -202,22 +213,65 @@ def _averages(of: JointScattering, plan: _Plan, num_samples: int, j: int) -> tup
 @partial(jax.jit, static_argnums=1)
 def _transform(audio: jax.Array, of: JointScattering) -> jax.Array:
     plan = _plan(of, audio.size)
+    parts = _U1(audio, plan)
+    waves: dict[int, list[tuple[jax.Array, np.ndarray]]] = {}  # of like numbers of channels
+    for j, (count, filters) in plan.second.items():
+        frames, weights = _averages(of, plan, audio.size, j)
+        y = _Y2(parts, count, filters[:, None], plan.phi.size >> j)[..., frames]
+        waves.setdefault((count - 1).bit_length(), []).extend((each, weights) for each in y)
+    rows = jnp.concatenate([_rows(plan, like) for like in waves.values()])
+    return jnp.concatenate([_first_order(of, plan, parts), _second_order(plan, rows)])
+
+
+def _U1(audio: jax.Array, plan: _Plan) -> list[jax.Array]:
+    """The Fourier coefficients of U1, as many as its rate allows, rate by rate."""
     x = jnp.pad(audio, plan.padding, mode="reflect")
     x_hat = _coefficients(x.reshape(-1, 2).T, x.size // 2 + 1)
-    parts = []  # the Fourier coefficients of U1, as many as its rate allows, rate by rate
+    parts = []
     for j, filters in plan.first.items():
         m = x.size >> j
         parts.append(_coefficients(_modulus(jnp.fft.ifft(_band(x_hat, filters, m))), m // 2 + 1))
-    low = jnp.concatenate([part[:, : plan.total] for part in parts])
-    waves: dict[int, list[tuple[jax.Array, np.ndarray]]] = {}  # of like numbers of channels
-    for j, (count, filters) in plan.second.items():
-        m = x.size >> j
-        channels = jnp.concatenate([part[:, : m + 1] for part in _first(parts, count)])
+    return parts
+
+
+def _Y2(parts: list[jax.Array], count: int, filters: np.ndarray, m: int) -> jax.Array:
+    """`U1 * ψ2`, `[..., count, m]`, of the first `count` channels and filters `[..., 1, samples]`."""
+    channels = jnp.concatenate([part[:, : m + 1] for part in _first(parts, count)])
+    return 2 * jnp.fft.ifft(jnp.concatenate(_periods(channels, filters, m), axis=-1))
+
+
+@partial(jax.jit, static_argnums=2)
+def _some(audio: jax.Array, chosen: jax.Array, of: JointScattering) -> jax.Array:
+    """`[k, rows, frames]`: the first order, then of each chosen path its own wavelets."""
+    plan, paths, waves = _plan(of, audio.size), of.paths(), bank(of.J, of.Q[1])
+    parts, real = _U1(audio, plan), audio.dtype
+    height = max(len(filtered) for _, filtered, _ in plan.frequential)
+    kernels, smooth = [], []
+    for _, filtered, average in plan.frequential:
+        average = np.eye(len(filtered)) if average is None else average
+        kernels.append(np.pad(filtered, ((0, height - len(filtered)), (0, 0))))
+        smooth.append(np.pad(average, ((0, 0), (0, height - average.shape[1]))))
+    kernels, smooth = jnp.asarray(np.stack(kernels), parts[0].dtype), jnp.asarray(np.stack(smooth), real)
+
+    def second(n2: int, count: int) -> Callable[[list[jax.Array], jax.Array], jax.Array]:
+        j = log2_decimation(*waves[n2])
         frames, weights = _averages(of, plan, audio.size, j)
-        y = jnp.fft.ifft(jnp.concatenate(_periods(channels, filters[:, None], m), axis=-1))[..., frames]
-        waves.setdefault((count - 1).bit_length(), []).extend((2 * each, weights) for each in y)
-    rows = jnp.concatenate([_rows(plan, like) for like in waves.values()])
-    return jnp.concatenate([_first_order(of, plan, low), _second_order(plan, rows)])
+        wavelet = plan.second[j][1][sum(log2_decimation(*wave) == j for wave in waves[:n2])]
+
+        def path(parts: list[jax.Array], n_fr: jax.Array) -> jax.Array:
+            y = _Y2(parts, count, wavelet, plan.phi.size >> j)[:, frames]
+            V = _modulus(_product(kernels[n_fr, :, :count], y))
+            return _product(smooth[n_fr], _product(V, jnp.asarray(weights, real)))
+
+        return path
+
+    partners = _partners(of)
+    branches = [lambda parts, n_fr: _first_order(of, plan, parts)[n_fr], *(second(*pair) for pair in partners)]
+    number = {n2: i for i, n2 in enumerate([-1, *(n2 for n2, _ in partners)])}
+    which = jnp.asarray([number[n2] for n2 in paths.n2])[chosen], jnp.asarray(paths.n_fr)[chosen]
+    # Done again for a derivative: a step keeps nothing of the paths that it did not choose.
+    path = jax.checkpoint(lambda which: jax.lax.switch(which[0], branches, parts, which[1]))
+    return jax.lax.map(path, which)
 
 
 def _first(parts: list[jax.Array], count: int) -> Iterator[jax.Array]:
@@ -228,8 +282,9 @@ def _first(parts: list[jax.Array], count: int) -> Iterator[jax.Array]:
         count -= len(part)
 
 
-def _first_order(of: JointScattering, plan: _Plan, low: jax.Array) -> jax.Array:
-    """`[paths, rows, frames]` of U1, given by its lowest Fourier coefficients, one for each frame."""
+def _first_order(of: JointScattering, plan: _Plan, parts: list[jax.Array]) -> jax.Array:
+    """`[paths, rows, frames]` of U1: its lowest Fourier coefficients are enough, one for each frame."""
+    low = jnp.concatenate([part[:, : plan.total] for part in parts])
     phi = plan.phi[: plan.total] * np.where(np.arange(plan.total) > 0, 2, 1) * plan.total
     S1 = jnp.fft.ifft(low * phi.astype(low.real.dtype)).real[:, slice(*plan.frames)]
     found = []
