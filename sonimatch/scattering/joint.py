@@ -14,7 +14,7 @@ import numpy as np
 
 from sonimatch.features import root
 from sonimatch.scattering.filterbank import SIGMA, bank, log2_decimation, lowpass, morlet, padded_length
-from sonimatch.scattering.time import _band, _checked, _coefficients, _modulus, _periods
+from sonimatch.scattering.time import _checked, _modulus, _periods
 
 _BLOCK = 256  # frames that are filtered along log-frequency at a time, so that they stay in the caches
 
@@ -226,18 +226,22 @@ def _transform(audio: jax.Array, of: JointScattering) -> jax.Array:
 def _U1(audio: jax.Array, plan: _Plan) -> list[jax.Array]:
     """The Fourier coefficients of U1, as many as its rate allows, rate by rate."""
     x = jnp.pad(audio, plan.padding, mode="reflect")
-    x_hat = _coefficients(x.reshape(-1, 2).T, x.size // 2 + 1)
-    parts = []
-    for j, filters in plan.first.items():
-        m = x.size >> j
-        parts.append(_coefficients(_modulus(jnp.fft.ifft(_band(x_hat, filters, m))), m // 2 + 1))
-    return parts
+    x_hat = _rfft(x)
+    return [_rfft(_modulus(_decimated(x_hat, filters, x.size >> j))) for j, filters in plan.first.items()]
+
+
+_rfft = partial(jnp.fft.rfft, norm="forward")  # whose coefficients do not depend on the rate
+
+
+def _decimated(x_hat: jax.Array, filters: np.ndarray, m: int) -> jax.Array:
+    """A filtered sound at its new length `m`, `[..., m]`, from its first Fourier coefficients."""
+    return 2 * jnp.fft.ifft(jnp.concatenate(_periods(x_hat, filters, m), axis=-1))
 
 
 def _Y2(parts: list[jax.Array], count: int, filters: np.ndarray, m: int) -> jax.Array:
     """`U1 * ψ2`, `[..., count, m]`, of the first `count` channels and filters `[..., 1, samples]`."""
     channels = jnp.concatenate([part[:, : m + 1] for part in _first(parts, count)])
-    return 2 * jnp.fft.ifft(jnp.concatenate(_periods(channels, filters, m), axis=-1))
+    return _decimated(channels, filters, m)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -245,6 +249,14 @@ def _some(audio: jax.Array, chosen: jax.Array, of: JointScattering) -> jax.Array
     """`[k, rows, frames]`: the first order, then of each chosen path its own wavelets."""
     plan, paths, waves = _plan(of, audio.size), of.paths(), bank(of.J, of.Q[1])
     parts, real = _U1(audio, plan), audio.dtype
+    # One array, and branches that are done again for a derivative: each adds to the cotangent of all that enters, and
+    # keeps nothing of what the others would.
+    flat, shapes = jnp.concatenate([part.ravel() for part in parts]), [part.shape for part in parts]
+    cuts = np.cumsum([part.size for part in parts])[:-1]
+
+    def split(flat: jax.Array) -> list[jax.Array]:
+        return [part.reshape(shape) for part, shape in zip(jnp.split(flat, cuts), shapes, strict=True)]
+
     height = max(len(filtered) for _, filtered, _ in plan.frequential)
     kernels, smooth = [], []
     for _, filtered, average in plan.frequential:
@@ -253,25 +265,26 @@ def _some(audio: jax.Array, chosen: jax.Array, of: JointScattering) -> jax.Array
         smooth.append(np.pad(average, ((0, 0), (0, height - average.shape[1]))))
     kernels, smooth = jnp.asarray(np.stack(kernels), parts[0].dtype), jnp.asarray(np.stack(smooth), real)
 
-    def second(n2: int, count: int) -> Callable[[list[jax.Array], jax.Array], jax.Array]:
+    def first(flat: jax.Array, n_fr: jax.Array) -> jax.Array:
+        return _first_order(of, plan, split(flat))[n_fr]
+
+    def second(n2: int, count: int) -> Callable[[jax.Array, jax.Array], jax.Array]:
         j = log2_decimation(*waves[n2])
         frames, weights = _averages(of, plan, audio.size, j)
         wavelet = plan.second[j][1][sum(log2_decimation(*wave) == j for wave in waves[:n2])]
 
-        def path(parts: list[jax.Array], n_fr: jax.Array) -> jax.Array:
-            y = _Y2(parts, count, wavelet, plan.phi.size >> j)[:, frames]
+        def path(flat: jax.Array, n_fr: jax.Array) -> jax.Array:
+            y = _Y2(split(flat), count, wavelet, plan.phi.size >> j)[:, frames]
             V = _modulus(_product(kernels[n_fr, :, :count], y))
             return _product(smooth[n_fr], _product(V, jnp.asarray(weights, real)))
 
         return path
 
     partners = _partners(of)
-    branches = [lambda parts, n_fr: _first_order(of, plan, parts)[n_fr], *(second(*pair) for pair in partners)]
+    branches = [jax.checkpoint(branch) for branch in (first, *(second(*pair) for pair in partners))]
     number = {n2: i for i, n2 in enumerate([-1, *(n2 for n2, _ in partners)])}
     which = jnp.asarray([number[n2] for n2 in paths.n2])[chosen], jnp.asarray(paths.n_fr)[chosen]
-    # Done again for a derivative: a step keeps nothing of the paths that it did not choose.
-    path = jax.checkpoint(lambda which: jax.lax.switch(which[0], branches, parts, which[1]))
-    return jax.lax.map(path, which)
+    return jax.lax.map(lambda which: jax.lax.switch(which[0], branches, flat, which[1]), which)
 
 
 def _first(parts: list[jax.Array], count: int) -> Iterator[jax.Array]:
