@@ -58,10 +58,13 @@ if _TYPE_CHECKING:
     )
     from sonimatch.space import ParamSpace
     from sonimatch.synths import (
+        PNP_SYNTHS,
         RELEASED_SYNTHS,
         SYNTHS,
         add_sinesaw,
+        arpeggiator,
         bp_noise,
+        drum,
         fm_bell,
         hp_noise,
         kick,
@@ -84,8 +87,8 @@ _HOME = {
     "metrics": "MSS PAPER_MSS RELEASED_MSS P_loss",
     "search": "SEARCHES Race RMSProp Adam GradientDescent LevenbergMarquardt CMA_ES LES RandomSearch",
     "space": "ParamSpace",
-    "synths": "SYNTHS RELEASED_SYNTHS bp_noise add_sinesaw noise_am sinesaw_am hp_noise s_noise_am "
-    "kick fm_bell subtractive",
+    "synths": "SYNTHS RELEASED_SYNTHS PNP_SYNTHS bp_noise add_sinesaw noise_am sinesaw_am hp_noise s_noise_am "
+    "kick fm_bell subtractive arpeggiator drum",
     "types": "Loss Match Problem Search Trajectory",
 }
 _NAMES = {name: (room, name) for room, names in _HOME.items() for name in names.split()}

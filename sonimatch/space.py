@@ -25,6 +25,9 @@ class ParamSpace:
     With the *linear* warp the physical value is `low + (high - low) * theta`, with the *log* warp it is
     `low * (high / low) ** theta`, which needs `low > 0`, and with the *exp* warp
     `low + (high - low) * log(1 + (e - 1) * theta)`, which on a range of width 1 is what Faust's own pages do.
+    `unscaled(theta)` are the coordinates before they are scaled to the cube, values or their logarithms; `scaled` is
+    the way back. With log or linear warps, these are the four reparametrisations of table I in Han, Lostanlen and
+    Lagrange, "Learning to solve inverse problems for perceptual sound matching", 2024.
     `step` is the distance of two settings of a slider, 0 where there is none; `quantised` parameters have no values
     between, and no gradient.
     Shown in notebooks/faust_to_jax.md.
@@ -78,16 +81,29 @@ class ParamSpace:
         """The columns of the exp warp, bent."""
         return jnp.where(np.array([warp == "exp" for warp in self.warp]), bend(x), x) if "exp" in self.warp else x
 
+    def unscaled(self, theta: ArrayLike) -> jax.Array:
+        """`[..., P]`: the value of each parameter, its natural logarithm under the log warp, at `theta [..., P]`."""
+        start, stop, _ = self._columns()
+        theta = 1.0 * jnp.asarray(theta)
+        start, stop = start.astype(theta.dtype), stop.astype(theta.dtype)
+        return self._bent(theta, lambda u: jnp.log1p((math.e - 1) * u)) * (stop - start) + start
+
+    def scaled(self, coordinate: ArrayLike) -> jax.Array:
+        """The inverse of `unscaled`: `theta [..., P]` of `coordinate [..., P]`."""
+        start, stop, _ = self._columns()
+        coordinate = 1.0 * jnp.asarray(coordinate)
+        start, stop = start.astype(coordinate.dtype), stop.astype(coordinate.dtype)
+        return self._bent((coordinate - start) / (stop - start), lambda u: jnp.expm1(u) / (math.e - 1))
+
     def to_physical(self, theta: ArrayLike) -> jax.Array:
         """Physical values `[..., P]` of `theta [..., P]`; outside the cube the value rests at the nearer end.
 
         The gradient there is zero, as in the published study. Quantised parameters are rounded to their grid.
         """
-        start, stop, is_log = self._columns()
+        is_log = self._columns()[2]
         theta = jnp.asarray(theta)
         theta = jnp.where((theta >= 0) & (theta <= 1), theta, jnp.where(theta > 1, 1.0, 0.0).astype(theta.dtype))
-        start, stop = start.astype(theta.dtype), stop.astype(theta.dtype)
-        line = start + (stop - start) * self._bent(theta, lambda u: jnp.log1p((math.e - 1) * u))
+        line = self.unscaled(theta)
         value = jnp.where(is_log, jnp.exp(jnp.where(is_log, line, 0.0)), line)
         return jnp.where(np.array(self.quantised), self._nearest(value), value) if any(self.quantised) else value
 
@@ -115,11 +131,9 @@ class ParamSpace:
 
     def to_unit(self, value: ArrayLike) -> jax.Array:
         """The inverse of `to_physical` for values inside the range; `value [..., P]`."""
-        start, stop, is_log = self._columns()
+        is_log = self._columns()[2]
         value = jnp.asarray(value, dtype=jnp.result_type(float))
-        start, stop = start.astype(value.dtype), stop.astype(value.dtype)
-        unit = (jnp.where(is_log, jnp.log(jnp.where(is_log, value, 1.0)), value) - start) / (stop - start)
-        return self._bent(unit, lambda u: jnp.expm1(u) / (math.e - 1))
+        return self.scaled(jnp.where(is_log, jnp.log(jnp.where(is_log, value, 1.0)), value))
 
     def on_grid(self, theta: ArrayLike) -> jax.Array:
         """The points `theta [..., P]` with each quantised parameter moved to its nearest setting."""

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from sonimatch import SYNTHS, bp_noise, hp_noise, sinesaw_am
+from sonimatch import PNP_SYNTHS, SYNTHS, bp_noise, hp_noise, sinesaw_am
 from sonimatch.faust import FaustSynth
 from sonimatch.widgets import SynthPlayer
 
 ELEMENT = "document.querySelector('div.sonimatch > div').sonimatch"
 
 
-@pytest.mark.parametrize("synth", SYNTHS, ids=lambda synth: synth.name)
+@pytest.mark.parametrize("synth", [*SYNTHS, *PNP_SYNTHS], ids=lambda synth: synth.name)
 def test_the_sound_is_that_of_the_native_render(page, synth):
     player = SynthPlayer(synth)
     there = page(player)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonimatch import LOSSES, PAPER_LOSSES, SYNTHS, FaustSynth
+from sonimatch import LOSSES, PAPER_LOSSES, PNP_SYNTHS, SYNTHS, FaustSynth
 from sonimatch.__main__ import main
 
 TONE = """\
@@ -73,7 +73,7 @@ def strict(text) -> dict:
 def test_list_shows_everything(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for synth in SYNTHS:
+    for synth in (*SYNTHS, *PNP_SYNTHS):
         assert any(line.split()[:1] == [synth.name] for line in lines)
         for name in synth.space.names:
             assert any(line.split()[:1] == [name] for line in lines)

@@ -256,6 +256,17 @@ def test_scale_and_unit_are_read_from_the_label():
     np.testing.assert_allclose(synth(jnp.array([0.5])), 100 * NOISE[:300], rtol=1e-5)
 
 
+def test_a_warp_can_be_chosen():
+    synth = program('process = no.noise * hslider("f [scale:log]", 100, 10, 1000, 1);')
+    linear = dataclasses.replace(synth, warp=["linear"])
+    assert linear.space == dataclasses.replace(synth.space, warp=("linear",))
+    assert hash(linear) == hash(dataclasses.replace(synth, warp=("linear",)))
+    np.testing.assert_allclose(linear(jnp.array([0.5])), 505 * NOISE[:300], rtol=1e-5)
+    np.testing.assert_allclose(linear.render_native([0.5]), 505 * NOISE[:300], rtol=1e-5)
+    with pytest.raises(ValueError, match="warp must have 1 entries"):
+        dataclasses.replace(synth, warp=("log", "log"))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -83,10 +83,12 @@ def test_some_paths_are_those_of_all(settings, rng):
     of = JointScattering(J=6, Q=(2, 1), J_fr=2, **settings)
     x, every = jnp.float32(rng.normal(size=2000)), len(of.paths().order)
     chosen = np.r_[rng.permutation(every), 0, every - 1]
-    np.testing.assert_allclose(of.some(x, chosen), of(x)[chosen], rtol=1e-4, atol=1e-7)
+    expected, found = of(x)[chosen], of.some(x, chosen)
+    assert found.shape == expected.shape
+    assert max(map(distance, found, expected)) < 1e-4  # of each path; 2e-6 reached
     of_some = jax.jit(jax.grad(lambda x, chosen: (of.some(x, chosen) ** 2).sum()))
     full = jax.grad(lambda x: (of(x) ** 2)[chosen[:3]].sum())(x)
-    np.testing.assert_allclose(of_some(x, chosen[:3]), full, rtol=1e-3, atol=1e-6 * np.abs(full).max())
+    assert distance(of_some(x, chosen[:3]), full) < 1e-4
 
 
 # Properties

@@ -1,5 +1,7 @@
 """Parameter spaces: the two warps against their formulas, the clipping, and what is refused."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,19 @@ def test_warps_follow_their_formulas():
     expected = np.stack([-1 + 4 * theta[:, 0], 20 * 1000 ** theta[:, 1]], axis=1)
     np.testing.assert_allclose(SPACE.to_physical(theta), expected, rtol=1e-5)
     np.testing.assert_allclose(SPACE.to_unit(expected), theta, atol=1e-6)
+
+
+def test_unscaled_coordinates_are_values_and_logarithms():
+    bent = dataclasses.replace(SPACE, warp=("exp", "log"))
+    theta = np.random.default_rng(0).uniform(-0.1, 1.1, size=(50, 2))  # an encoder may leave the range
+    for space, gain in ((SPACE, -1 + 4 * theta[:, 0]), (bent, -1 + 4 * np.log1p((np.e - 1) * theta[:, 0]))):
+        coordinates = space.unscaled(theta)
+        np.testing.assert_allclose(coordinates[:, 0], gain, rtol=1e-4)
+        np.testing.assert_allclose(coordinates[:, 1], np.log(20) + np.log(1000) * theta[:, 1], rtol=1e-5)
+        np.testing.assert_allclose(space.scaled(coordinates), theta, atol=1e-6)
+    np.testing.assert_allclose(SPACE.scaled([1, 3]), [0.5, (3 - np.log(20)) / np.log(1000)], rtol=1e-5)
+    inside = np.clip(theta, 0, 1)
+    np.testing.assert_allclose(np.exp(SPACE.unscaled(inside)[:, 1]), SPACE.to_physical(inside)[:, 1], rtol=1e-5)
 
 
 def test_outside_the_cube_the_value_rests_without_gradient():
@@ -66,8 +81,6 @@ def test_wrong_values_are_named(values, words):
     ],
 )
 def test_impossible_spaces_are_refused(change, words):
-    import dataclasses
-
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(SPACE, **change)
 

@@ -80,8 +80,10 @@ def test_a_synth_is_compiled_when_it_is_named():
     assert fresh(f"import sonimatch.synths; sonimatch.kick; sonimatch.kick; {count}").split() == ["1"]
     same = "a = [getattr(synths, name) for name in ('SYNTHS', 'kick', 'SYNTHS')]; print(a[0] is a[2], a[1] in a[0])"
     assert fresh(f"from sonimatch import synths; {same}").split() == ["True"] * 2
-    with pytest.raises(AttributeError, match=r"module 'sonimatch.synths' has no attribute 'drum'"):
-        _ = sonimatch.synths.drum
+    module = "import sonimatch.synths.drum; from sonimatch.synths import drum, arpeggiator"
+    assert fresh(f"{module}; print(drum.name, arpeggiator.name)").split() == ["drum", "arpeggiator"]
+    with pytest.raises(AttributeError, match=r"module 'sonimatch.synths' has no attribute 'gong'"):
+        _ = sonimatch.synths.gong
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_the_public_names_are_complete_and_explicit():
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sonimatch."):
             seen |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
     assert sorted(seen) == sonimatch.__all__
-    assert len(seen) == 56
+    assert len(seen) == 59
     for name, (module, attribute) in seen.items():
         __import__(module)
         assert getattr(sonimatch, name) is getattr(sys.modules[module], attribute), name
@@ -126,4 +128,5 @@ def test_the_public_names_are_complete_and_explicit():
 def test_the_command_line_knows_every_name(room, table):
     from sonimatch.cli import words
 
-    assert words._public(room) == tuple(thing.name for thing in getattr(sonimatch, table))
+    also = sonimatch.PNP_SYNTHS if room == "synths" else ()
+    assert words._public(room) == tuple(thing.name for thing in (*getattr(sonimatch, table), *also))

@@ -14,7 +14,7 @@ import soundfile
 from matplotlib.colors import to_rgba_array
 from PIL import Image
 
-from sonimatch import SYNTHS, bp_noise, plots
+from sonimatch import PNP_SYNTHS, SYNTHS, bp_noise, plots
 from sonimatch.widgets import Players, SynthPlayer
 
 TONE = np.sin(2 * np.pi * 440 * np.arange(8_000) / 8_000).astype(np.float32)
@@ -45,7 +45,7 @@ def test_silence_plays_and_nan_does_not(monkeypatch):
         Players({"broken": np.nan * TONE}, 8_000)
 
 
-@pytest.mark.parametrize("synth", SYNTHS, ids=lambda synth: synth.name)
+@pytest.mark.parametrize("synth", [*SYNTHS, *PNP_SYNTHS], ids=lambda synth: synth.name)
 def test_the_player_has_the_sound_of_its_setting(synth):
     player = SynthPlayer(synth)
     np.testing.assert_array_equal(player.audio, synth(synth.space.theta({})))

@@ -18,10 +18,10 @@ def arguments(_: argparse.ArgumentParser) -> None:
 def run(_: argparse.Namespace) -> None:
     from sonimatch.losses import LOSSES
     from sonimatch.search import SEARCHES
-    from sonimatch.synths import SYNTHS
+    from sonimatch.synths import PNP_SYNTHS, SYNTHS
 
     print("Synths (or the path of a .dsp file of yours):")
-    for synth in SYNTHS:
+    for synth in (*SYNTHS, *PNP_SYNTHS):
         space = synth.space
         alone = "   (one parameter: for landscapes)" if len(space) == 1 else ""
         print(f"  {synth.name}   {synth.num_samples / synth.sample_rate:g} s at {synth.sample_rate} Hz{alone}")

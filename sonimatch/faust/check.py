@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import jax
@@ -108,6 +108,7 @@ def check(synth: FaustSynth, theta: Any = None) -> Check:
     so is the sound's own if it stands still nearby, and moves in steps; otherwise the derivative is lost.
     Raises FaustError when native code does not compile.
     """
+    synth = FaustSynth(**{each.name: getattr(synth, each.name) for each in fields(FaustSynth)})  # not its closed form
     space = synth.space
     if theta is None:
         theta = 0.05 + 0.9 * np.clip(np.asarray(space.to_unit(np.array(space.default))), 0, 1) if len(space) else []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from sonimatch.faust import interface, wasm
 from sonimatch.faust.compiler import FaustError
 from sonimatch.faust.native import NativeProgram
 from sonimatch.faust.program import JaxProgram
-from sonimatch.space import ParamSpace
+from sonimatch.space import ParamSpace, Warp
 
 if TYPE_CHECKING:
     from sonimatch.faust.check import Check
@@ -41,8 +41,9 @@ class FaustSynth:
     its entries (`table_slopes=False`: none, which is that of the sound itself).
     Buttons are held pressed and checkboxes are off, unless `switches` says otherwise: `{"gate": 0.4, "mute": 1}` lets
     go of a button after 0.4 seconds and ticks a checkbox.
-    Sliders with `[scale:log]` or `[scale:exp]` get that warp, `[unit:...]` names the unit. Number entries with a whole
-    step, and sliders with one that the program only uses as integers, are quantised.
+    Sliders with `[scale:log]` or `[scale:exp]` get that warp, unless `warp` has others, one for each parameter (see
+    `ParamSpace`); `[unit:...]` names the unit. Number entries with a whole step, and sliders with one that the program
+    only uses as integers, are quantised.
     Shown in notebooks/faust_to_jax.md.
     """
 
@@ -53,6 +54,7 @@ class FaustSynth:
     precision: Precision = "double"
     switches: Any = ()
     table_slopes: bool = True
+    warp: tuple[Warp, ...] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in ("double", "single"):
@@ -62,6 +64,7 @@ class FaustSynth:
                 raise ValueError(f"{quantity} must be a positive integer, not {value!r}")
             object.__setattr__(self, quantity, int(value))
         object.__setattr__(self, "switches", tuple(sorted(dict(self.switches).items())))
+        object.__setattr__(self, "warp", tuple(self.warp))
         known = {switch.name: switch.kind for switch in _page(self).switches}
         for name, value in self.switches:
             if name not in known:
@@ -72,7 +75,7 @@ class FaustSynth:
                 raise ValueError(f"{self.name}: the button {name} is held for 0 seconds or more, not {value!r}")
 
     @classmethod
-    def from_faust(cls, path: str | os.PathLike[str], **settings: Any) -> FaustSynth:
+    def from_faust(cls, path: str | os.PathLike[str], **settings: Any) -> Self:
         """The synthesizer of a `.dsp` file, named after it.
 
         Libraries and components that lie beside the file become part of its text.
@@ -121,6 +124,13 @@ class FaustSynth:
             )
         self.space.check(theta)
         return _sound(self, theta.astype(jnp.result_type(theta, jnp.float32)))
+
+    def _sounded(self, values: jax.Array, seed: ArrayLike) -> jax.Array:
+        """The sound `[num_samples]` at physical `values [P]`: the program, sample by sample."""
+        fields = dict(zip((slider.field for slider in _page(self).sliders), values, strict=True))
+        (count, first), *rest = self.blocks
+        program = _jax(self.name, self.source, self.precision)
+        return program.render([(count, fields | first), *rest], self.sample_rate, seed, self.table_slopes)
 
     def with_noise(self, theta: ArrayLike, seed: ArrayLike) -> jax.Array:
         """The sound `[num_samples]` with every noise generator started from the whole number `seed`.
@@ -229,23 +239,21 @@ class _Page:
 
 
 @lru_cache(maxsize=256)
-def _page_of(name: str, source: str, precision: str) -> _Page:
+def _page_of(name: str, source: str, precision: str, warp: tuple[Warp, ...]) -> _Page:
     program = _jax(name, source, precision)
     sliders, switches = interface.controls(name, program.interface)
-    return _Page(sliders, switches, interface.space(name, sliders, program.whole))
+    space = interface.space(name, sliders, program.whole)
+    return _Page(sliders, switches, replace(space, warp=warp) if warp else space)
 
 
 def _page(synth: FaustSynth) -> _Page:
-    return _page_of(synth.name, synth.source, synth.precision)
+    return _page_of(synth.name, synth.source, synth.precision, synth.warp)
 
 
 def _render(synth: FaustSynth, theta: jax.Array, seed: ArrayLike = 0) -> jax.Array:
     """The sound `[num_samples]`, differentiable in either mode through the recursion itself."""
     theta = theta if synth.precision == "double" else theta.astype(jnp.float32)
-    fields = dict(zip((slider.field for slider in _page(synth).sliders), synth.space.exact(theta), strict=True))
-    (count, first), *rest = synth.blocks
-    program = _jax(synth.name, synth.source, synth.precision)
-    return program.render([(count, fields | first), *rest], synth.sample_rate, seed, synth.table_slopes)
+    return synth._sounded(synth.space.exact(theta), seed)
 
 
 @partial(jax.jit, static_argnums=0)
