@@ -10,6 +10,7 @@ from typing import Any
 from sonimatch.features import STFT
 from sonimatch.losses import LOSSES, RELEASED_LOSSES
 from sonimatch.metrics import PAPER_MSS, RELEASED_MSS
+from sonimatch.scattering import JointScattering
 from sonimatch.search import SEARCHES, Race
 from sonimatch.study.experiment import Experiment, StudyError, _different
 from sonimatch.synths import RELEASED_SYNTHS, SYNTHS
@@ -62,7 +63,8 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
         if "sha256" in value:
             rates = {name: value[name] for name in ("name", "sample_rate", "num_samples", "precision")}
             return replace(programs[value["sha256"]], **rates)
-        kind: Any = kinds[value["type"]] if "type" in value else STFT
+        inner = STFT if value.keys() <= STFT.__dataclass_fields__.keys() else JointScattering
+        kind: Any = kinds[value["type"]] if "type" in value else inner
         return kind(**{name: recall(item) for name, item in value.items() if name != "type"})
 
     try:
