@@ -10,6 +10,7 @@ import pytest
 from sonimatch.scattering import JointScattering
 
 STORED = np.load(Path(__file__).parent / "data" / "jtfs_public.npz")
+SCRAPL = np.load(Path(__file__).parent / "data" / "scrapl_public.npz")
 CONFIGS = {name.split("/")[0]: json.loads(str(STORED[name])) for name in STORED.files if name.endswith("/config")}
 SMALL = JointScattering(J=6, Q=(4, 1), J_fr=2, T="global")
 
@@ -69,6 +70,29 @@ def test_double_precision_is_the_stored_one_to_its_last_digits():
         S = np.asarray(transform(CONFIGS["small_q2_global"])(jnp.asarray(STORED["in/8192/chirp_up"] / 32768)))
     assert S.dtype == np.float64
     assert distance(S, STORED["small_q2_global/S/chirp_up"]) < 1e-7  # stored as float32
+
+
+@pytest.mark.parametrize("F", [2, 4])
+def test_a_package_that_anyone_can_install_agrees(F):
+    """scrapl-loss 0.1.0: the same paths in the same order, at both ends too, after its row of order zero."""
+    of, expected = JointScattering(6, (4, 1), 2, 1, T=256, F=F), SCRAPL[f"local/F{F}"]
+    np.testing.assert_array_equal(of.paths().n2[4:], SCRAPL[f"local/F{F}/n2"][5:])
+    np.testing.assert_array_equal(of.paths().spin, SCRAPL[f"local/F{F}/spin"])
+    assert distance(np.asarray(of(SCRAPL["sound"])), expected) < 5e-6  # 4e-7 reached, both float32
+
+
+def test_where_its_single_paths_differ():
+    """They keep the frames of the padding, which is the sound's mirror image, and sum over them for the global mean: a
+    rising chirp has then nearly as much of either spin."""
+    of, ours = (JointScattering(6, (4, 1), 2, 1, T, 4) for T in (256, "global"))
+    second = of.paths().order == 2
+    padded = SCRAPL["single/local"][..., 0]
+    assert distance(np.asarray(of(SCRAPL["sound"]))[second], padded[..., 4:12]) < 5e-6
+    energy = {}
+    for name, S in {"theirs": SCRAPL["single/global"], "ours": np.asarray(ours(SCRAPL["sound"]))[second]}.items():
+        energy[name] = [(S[of.paths().spin[second] == spin] ** 2).sum() for spin in (1, -1)]
+    assert np.divide(*energy["theirs"]) == pytest.approx(1.10, abs=0.01)
+    assert np.divide(*energy["ours"]) == pytest.approx(11.5, abs=0.1)
 
 
 def test_epsilon_takes_the_logarithm():

@@ -33,7 +33,7 @@ class JTFS:
     Mitcheltree et al., "SCRAPL", 2026. Shown in notebooks/losses.md.
     """
 
-    transform: JointScattering = JointScattering(J=10)  # noqa: RUF009 (frozen)
+    transform: JointScattering = JointScattering(J=12)  # noqa: RUF009 (frozen)
     order: Literal[1, 2] = 1
     paths: int | None = None
     importance: tuple[float, ...] | None = None
