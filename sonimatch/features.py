@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -127,3 +128,63 @@ def mel_filterbank(sample_rate: float, fft_length: int, n_mels: int, f_min: floa
     above = np.fft.rfftfreq(fft_length, 1 / sample_rate)[:, None] - edges
     rise, fall = above[:, :-2] / np.diff(edges)[:-1], -above[:, 2:] / np.diff(edges)[1:]
     return np.maximum(0, np.minimum(rise, fall))
+
+
+@dataclass(frozen=True)
+class CQT:
+    """Magnitude of the constant-Q transform, a function from audio `[samples]` to `[frames, bins]`.
+
+    `C[t, k] = √ℓ_k |Σ_n w_k[n - t hop_length] x[n] exp(-2πi f_k n / sample_rate)|` with `f_k = f_min 2^(k / b)` for b =
+    `bins_per_octave`, and `w_k` the Hann window of `ℓ_k = Q sample_rate / f_k` samples, centred and divided by its sum;
+    `Q = (2^(2/b) + 1) / (2^(2/b) - 1)`, so that neighbours meet. Beyond its ends the audio is 0. A sine of amplitude a
+    at `f_k` gives `a √ℓ_k / 2`. It is what librosa's `cqt` approximates by resampling octave by octave.
+
+    `f_min` and `sample_rate` in Hz; the highest bin with its window's main lobe lies below half the sample rate.
+    `frames = 1 + samples // hop_length`. One product with all filters in Fourier, at positive frequencies: what leaks
+    to negative ones, 2e-4 of a value, is left out. Derivative 0 at silence. `ValueError` when a setting is out of
+    range, and for audio that is not floating-point `[samples]`. Source: Brown, "Calculation of a constant Q spectral
+    transform", 1991. Shown in notebooks/pnp.md.
+    """
+
+    sample_rate: int
+    f_min: float = 32.703
+    n_bins: int = 84
+    bins_per_octave: int = 12
+    hop_length: int = 512
+
+    def __post_init__(self) -> None:
+        for setting in ("sample_rate", "f_min", "n_bins", "bins_per_octave", "hop_length"):
+            if not getattr(self, setting) > 0:
+                raise ValueError(f"{setting} is {getattr(self, setting)}; it must be positive")
+        highest = self.frequencies_hz[-1] * (1 + 2 / self._Q)
+        if 2 * highest > self.sample_rate:
+            raise ValueError(
+                f"the highest bin reaches {highest:.0f} Hz; it must lie below half the sample rate of "
+                f"{self.sample_rate} Hz: take fewer bins (n_bins is {self.n_bins}) or a lower f_min ({self.f_min} Hz)"
+            )
+
+    @property
+    def _Q(self) -> float:
+        ratio = 2 ** (2 / self.bins_per_octave)
+        return (ratio + 1) / (ratio - 1)
+
+    @property
+    def frequencies_hz(self) -> np.ndarray:
+        """`f_k`, `[bins]`."""
+        return self.f_min * 2 ** (np.arange(self.n_bins) / self.bins_per_octave)
+
+    def __call__(self, audio: jax.Array) -> jax.Array:
+        audio = mono(audio)
+        lengths = self._Q * self.sample_rate / self.frequencies_hz
+        frames = 1 + audio.size // self.hop_length
+        blocks = 1 << math.ceil(math.log2(frames + lengths[0] / 2 / self.hop_length))
+        size = blocks * self.hop_length
+        time = (np.arange(size) + size // 2) % size - size // 2  # 0 is in the middle of each filter
+        inside = np.abs(time) < lengths[:, None] / 2
+        windows = np.where(inside, 0.5 + 0.5 * np.cos(2 * np.pi * time / lengths[:, None]), 0)
+        turns = np.exp(2j * np.pi * self.frequencies_hz[:, None] / self.sample_rate * time)
+        weights = np.sqrt(lengths) / windows.sum(1) / self.hop_length
+        filters = np.fft.fft(windows * turns * weights[:, None]).real[:, : size // 2]  # real, for they are symmetric
+        spectrum = jnp.fft.rfft(audio, size)[: size // 2] * jnp.asarray(filters, audio.dtype)
+        # Of the filtered sound every `hop_length`-th sample is kept: the periods of its spectrum are added up.
+        return _magnitude(jnp.fft.ifft(spectrum.reshape(self.n_bins, -1, blocks).sum(1))[:, :frames]).T

@@ -6,7 +6,7 @@ import pytest
 import scipy.ndimage
 import scipy.signal
 
-from sonimatch.features import PAPER_STFT, RELEASED_STFT, STFT, envelope, mel_filterbank
+from sonimatch.features import CQT, PAPER_STFT, RELEASED_STFT, STFT, envelope, mel_filterbank
 
 # Float32 against float64: an FFT of unit noise errs by about 1e-6; a tenfold margin.
 F32 = {"atol": 1e-5, "rtol": 1e-5}
@@ -143,3 +143,45 @@ def test_mel_filterbank_is_librosas(fft_length):
 def test_mel_filterbank_refuses_an_empty_range():
     with pytest.raises(ValueError, match="f_min 60, f_max 30000"):
         mel_filterbank(44100, 512, 32, 60, 30000)
+
+
+# The constant-Q transform
+
+TRANSFORM = CQT(8192, f_min=100, n_bins=48, hop_length=256)
+
+
+def test_cqt_is_its_definition(rng):
+    """One frame and one bin at a time, at the beginning, in the middle and at the end."""
+    audio = rng.normal(size=3000)
+    found = np.asarray(TRANSFORM(jnp.asarray(audio, jnp.float32)))
+    assert found.shape == (12, 48)
+    q = 1 / np.tanh(np.log(2) / 12)  # (r + 1) / (r - 1) of r = 2^(2/12)
+    for frame, k in ((0, 0), (0, 47), (6, 0), (6, 30), (11, 5), (11, 47)):
+        hertz = 100 * 2 ** (k / 12)
+        length = q * 8192 / hertz
+        n = np.arange(-int(length / 2), int(length / 2) + 1)
+        window = np.cos(np.pi * n / length) ** 2
+        at = frame * 256 + n
+        x = np.where((at >= 0) & (at < 3000), audio[np.clip(at, 0, 2999)], 0)
+        value = np.abs((window * x * np.exp(-2j * np.pi * hertz * at / 8192)).sum()) * np.sqrt(length) / window.sum()
+        assert found[frame, k] == pytest.approx(value, rel=1e-3)  # 2e-4 seen
+
+
+def test_cqt_is_librosas_but_for_its_resampling(rng):
+    audio = rng.normal(size=16_384).astype(np.float32)
+    settings = {"fmin": 100, "n_bins": 48, "hop_length": 256, "sparsity": 0, "res_type": "soxr_vhq", "tuning": 0.0}
+    theirs = np.abs(librosa.cqt(audio, sr=8192, **settings)).T
+    ours = np.asarray(TRANSFORM(audio))
+    assert np.linalg.norm(ours - theirs) < 0.04 * np.linalg.norm(theirs)
+    assert ours.mean() == pytest.approx(theirs.mean(), rel=5e-3)
+
+
+def test_cqt_has_a_derivative_at_silence_and_limits():
+    gradient = jax.grad(lambda x: TRANSFORM(x).sum())(jnp.zeros(1000))
+    np.testing.assert_array_equal(gradient, 0)
+    with pytest.raises(ValueError, match=r"the highest bin reaches \d+ Hz"):
+        CQT(8192)
+    with pytest.raises(ValueError, match="hop_length is 0"):
+        CQT(22_050, hop_length=0)
+    with pytest.raises(ValueError, match="audio is"):
+        TRANSFORM(jnp.zeros((2, 1000)))
