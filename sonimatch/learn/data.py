@@ -25,6 +25,23 @@ class DataError(ValueError):
     """A folder that does not hold what is asked of it; the message names the folder."""
 
 
+def opened(folder: str | os.PathLike[str], settings: Mapping[str, Any]) -> Path:
+    """The folder, made if need be, with `settings` beside what it holds, in `settings.json`; `DataError` where it holds
+    other settings, or something else."""
+    place, wanted = Path(folder), json.loads(json.dumps(settings))
+    note = place / "settings.json"
+    if place.exists() and not note.is_file() and (not place.is_dir() or any(place.iterdir())):
+        raise DataError(f"{place} is there and holds something else; name an empty or a new folder")
+    if note.is_file():
+        held = json.loads(note.read_text(encoding="utf-8"))
+        if other := sorted(key for key in {**held, **wanted} if held.get(key) != wanted.get(key)):
+            raise DataError(f"{place} was made with other settings: {', '.join(other)}; name another folder")
+    place.mkdir(parents=True, exist_ok=True)
+    with replacing(note) as file:
+        file.write(json.dumps(wanted, indent=1, sort_keys=True).encode())
+    return place
+
+
 @dataclass(frozen=True)
 class Kept:
     """`rows` rows of some arrays, computed `chunk` at a time and kept in `folder`, a file for each chunk.
@@ -48,19 +65,7 @@ class Kept:
 
     @cached_property
     def _place(self) -> Path:
-        """The folder, made if need be, when it holds these settings."""
-        place, told = Path(self.folder), {**self.settings, "rows": self.rows, "chunk": self.chunk}
-        wanted, note = json.loads(json.dumps(told)), place / "settings.json"
-        if place.exists() and not note.is_file() and (not place.is_dir() or any(place.iterdir())):
-            raise DataError(f"{place} is there and holds something else; name an empty or a new folder")
-        if note.is_file():
-            held = json.loads(note.read_text(encoding="utf-8"))
-            if other := sorted(key for key in {**held, **wanted} if held.get(key) != wanted.get(key)):
-                raise DataError(f"{place} was made with other settings: {', '.join(other)}; name another folder")
-        place.mkdir(parents=True, exist_ok=True)
-        with replacing(note) as file:
-            file.write(json.dumps(wanted, indent=1, sort_keys=True).encode())
-        return place
+        return opened(self.folder, {**self.settings, "rows": self.rows, "chunk": self.chunk})
 
     @property
     def _numbers(self) -> range:
