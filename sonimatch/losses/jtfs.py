@@ -30,7 +30,7 @@ class JTFS:
     `feature` takes floating-point audio `[samples]`, at least `2^J` of them, and gives `[paths, rows, frames]`;
     `distance` takes two of equal shape and gives a number ≥ 0, in the unit of the audio to the power of `order` where
     `epsilon` is None. `ValueError` for anything else. Source: Andén, Lostanlen and Mallat 2019; random paths:
-    Mitcheltree et al., "SCRAPL", 2026. Shown in notebooks/losses.md.
+    Mitcheltree et al., "SCRAPL", 2026. Shown in notebooks/listening_with_wavelets.md.
     """
 
     transform: JointScattering = JointScattering(J=12)  # noqa: RUF009 (frozen)
