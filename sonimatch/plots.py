@@ -31,7 +31,7 @@ from scipy.signal.windows import hann
 COLORS = {
     "L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73", "DTW_Envelope": "#CC79A7",
     "Marginals": "#6644EE", "CumulativeEnergy": "#447777", "SOT_Spec": "#DD00BB", "LogMel": "#776622",
-    "MFCC_Spec": "#3388FF", "MSS_Spec": "#448800", "JTFS": "#AA3355",
+    "MFCC_Spec": "#3388FF", "MSS_Spec": "#448800", "JTFS": "#BB4466",
 }  # fmt: skip
 """One colour a loss. Those of the published study are from the palette of Okabe and Ito, which readers with any colour
 vision tell apart; the others lie between, with a contrast of 3 to light pages and to dark ones."""
