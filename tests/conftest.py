@@ -1,4 +1,6 @@
+import resource
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,14 @@ import pytest
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_what_was_compiled():
+    """A process that runs many modules holds gigabytes of compiled programs; from 3 GB on each lets them go."""
+    yield
+    if (jax := sys.modules.get("jax")) and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 3e6:
+        jax.clear_caches()
 
 
 LOCAL = tuple(f"{way}://{host}" for way in ("http", "ws") for host in ("localhost", "127.0.0.1"))
