@@ -143,7 +143,7 @@ class CQT:
     `frames = 1 + samples // hop_length`. One product with all filters in Fourier, at positive frequencies: what leaks
     to negative ones, 2e-4 of a value, is left out. Derivative 0 at silence. `ValueError` when a setting is out of
     range, and for audio that is not floating-point `[samples]`. Source: Brown, "Calculation of a constant Q spectral
-    transform", 1991. Shown in notebooks/pnp.md.
+    transform", 1991.
     """
 
     sample_rate: int

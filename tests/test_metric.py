@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sonimatch.faust import FaustSynth
 from sonimatch.learn import DataError, Kept, eigen, metric, metrics, squared_length
 from sonimatch.losses import L1_Spec
 from sonimatch.scattering import JointScattering
@@ -172,10 +173,10 @@ def test_what_cannot_be_kept_is_told(tmp_path):
 
 
 def test_a_metric_needs_a_derivative(tmp_path):
-    from sonimatch.synths import kick
-
     with pytest.raises(ValueError, match=r"theta must have shape \(3,\) or \(n, 3\), not \(4,\)"):
         metric(PHI, arpeggiator, np.full(4, 0.5))
     with pytest.raises(ValueError, match="must be a frozen dataclass"):
         metrics(L1_Spec().feature, arpeggiator, points(2), tmp_path)
-    assert not any(kick.space.quantised)
+    steps = FaustSynth("steps", 'process = nentry("n", 1, 0, 4, 1) * 0.1;')
+    with pytest.raises(ValueError, match="steps: n is quantised, and has no derivative"):
+        metric(Slow(), steps, np.full(1, 0.5))

@@ -87,6 +87,14 @@ def test_damping_falls_with_the_loss_and_the_rate_after_three_epochs_without(tmp
     assert rate < 1, "there was an epoch to wait for"
 
 
+def test_a_phase_that_is_not_finite_is_not_hidden_by_the_one_before(tmp_path):
+    nowhere = Phase(lambda model, rows, damping=0.0: jnp.nan * PLoss()(model, rows), 1)
+    model, history = run(tmp_path, (Phase(PLoss(), 1), nowhere))
+    assert np.isfinite(history[0]["validation"])
+    assert np.isnan(history[1]["validation"])
+    assert any(np.isnan(leaf).any() for leaf in weights(model))
+
+
 SLOWLY = """
 import sys
 sys.path.insert(0, sys.argv[2])

@@ -28,7 +28,7 @@ class Corpus:
     set, the tenth in the middle the validation set, and the rest is for training. `picture` is what a network sees of a
     sound: `log(1 + C / 0.01)`, one frame less than the transform has, so that a power of two is left. `ValueError` for
     fewer than 10 cells in all, and where synth and transform differ in sample rate. Source: Han, Lostanlen and Lagrange
-    2024, section IV, whose grids have 30³ and 10⁵ cells. Shown in notebooks/pnp.md.
+    2024, section IV, whose grids have 30³ and 10⁵ cells.
     """
 
     synth: Synth

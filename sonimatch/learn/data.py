@@ -50,7 +50,6 @@ class Kept:
     other settings is refused (`DataError`), and so is one with anything else in it. A file is written whole or not at
     all, and named after its number and the SHA-256 of its arrays: what is missing or damaged is computed, and only
     that, so that a run that was killed goes on, and ends with the same bytes.
-    Shown in notebooks/geometry_of_a_synthesizer.md.
     """
 
     folder: str | os.PathLike[str]

@@ -110,7 +110,7 @@ def efficientnet_b0(parameters: int, *, rngs: nnx.Rngs, **settings: Any) -> Enco
     """EfficientNet-B0 for pictures of one channel: 4,006,974 weights and 1,281 more for each parameter.
 
     Source: Tan and Le, "EfficientNet: rethinking model scaling for convolutional neural networks", 2019. `settings` are
-    those of `Encoder`. Meant for a GPU; on a CPU `compact` is about fifty times quicker. Shown in notebooks/pnp.md.
+    those of `Encoder`. Meant for a GPU; `compact` is there for a CPU.
     """
     layers: list[Any] = [nnx.Conv(1, 32, (3, 3), 2, use_bias=False, rngs=rngs), _norm(32, rngs), nnx.silu]
     blocks = [(*stage[:2], stage[3] if first == 0 else 1, stage[4]) for stage in STAGES for first in range(stage[2])]

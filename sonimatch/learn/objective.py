@@ -21,7 +21,7 @@ Rows = Mapping[str, jax.Array]
 
 @dataclass(frozen=True)
 class PLoss:
-    """`mean ||ν̃ - ν||²`. Source: Han, Lostanlen and Lagrange 2024, table II. Shown in notebooks/pnp.md."""
+    """`mean ||ν̃ - ν||²`. Source: Han, Lostanlen and Lagrange 2024, table II."""
 
     def __call__(self, model: Any, rows: Rows, damping: ArrayLike = 0.0) -> jax.Array:
         return ((model(rows["picture"]) - rows["nu"]) ** 2).sum(-1).mean()
@@ -30,8 +30,7 @@ class PLoss:
 @dataclass(frozen=True)
 class PNP:
     """`mean ⟨ν̃ - ν | M(ν) + λ I | ν̃ - ν⟩`, with the metric of each true ν by coordinates from -1 to 1, a quarter of
-    what `metrics` gives, and the damping λ. Source: Han et al. 2024, equation 9 and algorithm 1. Shown in
-    notebooks/pnp.md."""
+    what `metrics` gives, and the damping λ. Source: Han et al. 2024, equation 9 and algorithm 1."""
 
     def __call__(self, model: Any, rows: Rows, damping: ArrayLike = 0.0) -> jax.Array:
         step = model(rows["picture"]) - rows["nu"]
@@ -42,8 +41,7 @@ class PNP:
 class DDSP:
     """`mean ||Φ(g(ν̃)) - Φ(g(ν))||²`: both are rendered at every step, and the derivative goes through both.
 
-    `feature` maps audio to an array or a tuple of them. Source: Engel et al. 2020; Han et al. 2024. Shown in
-    notebooks/pnp.md.
+    `feature` maps audio to an array or a tuple of them. Source: Engel et al. 2020; Han et al. 2024.
     """
 
     synth: Synth

@@ -87,7 +87,7 @@ def train(
     once), and then the loss of `parts["validation"]`. After each epoch all is kept in `folder`: weights, optimizer,
     rate and damping. The same call goes on from there, and since order and dropout of an epoch are drawn from `seed`
     and its number, the result is that of a run that was never stopped. `settings`, plain values for JSON, say what is
-    trained; a folder with others, or with anything else, is refused (`DataError`). Shown in notebooks/pnp.md.
+    trained; a folder with others, or with anything else, is refused (`DataError`).
     """
     place = opened(folder, {**settings, "batch": batch, "steps": steps, "seed": seed})
     model = make(nnx.Rngs(params=seed, dropout=seed))
@@ -140,7 +140,7 @@ def _phase(
             "rate_used": used[0], "damping_used": used[1], "rate": rate, "damping": damping, "lowest": lowest,
             "waited": waited,
         })  # fmt: skip
-        _keep(model, optimizer, place, history, lower)
+        _keep(model, optimizer, place, history, lower or epoch == before)  # of this phase, even if it is NaN
         bar.update()
         bar.set_postfix({name: f"{history[-1][name]:.3g}" for name in ("training", "validation")})
 
