@@ -1,4 +1,5 @@
-"""The command line: `sonimatch list`, `render`, `match`, `landscape`, `study` and `listen`.
+"""The command line: `sonimatch list`, `render`, `match`, `landscape`, `study`, `listen`,
+`train` and `predict`.
 
 Exit status: 0 done, 1 it failed, 2 what the user gave was wrong, 130 interrupted; errors are one line on stderr.
 """
@@ -46,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
         "  sonimatch match tone.wav -o out\n"
         "  sonimatch landscape --synth hp_noise --loss all -o out\n"
         "  sonimatch study run --preset paper -o results\n"
-        "  sonimatch listen build --study results/paper.npz -o listening\n\n"
+        "  sonimatch listen build --study results/paper.npz -o listening\n"
+        "  sonimatch train --synth drum --objective p-loss -o drum\n"
+        "  sonimatch predict drum tom.wav -o out\n\n"
         "exit status: 0 done, 1 failed, 2 wrong input, 130 interrupted",
         formatter_class=_Help,
     )

@@ -10,6 +10,6 @@ second and more at every start and wording that is not ours. Completion is argco
 Nothing here loads JAX or NumPy before the words are known to be good: rooms are imported inside `run`.
 """
 
-from sonimatch.cli import check, landscape, list, listen, match, render, study
+from sonimatch.cli import check, landscape, list, listen, match, predict, render, study, train
 
-COMMANDS = (list, render, check, match, landscape, study, listen)
+COMMANDS = (list, render, check, match, landscape, study, listen, train, predict)

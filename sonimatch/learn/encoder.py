@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -123,15 +124,25 @@ def efficientnet_b0(parameters: int, *, rngs: nnx.Rngs, **settings: Any) -> Enco
 
 
 def compact(
-    parameters: int, *, rngs: nnx.Rngs, features: tuple[int, ...] = (16, 32, 64, 128), **settings: Any
+    parameters: int, *, rngs: nnx.Rngs, features: tuple[int, ...] = (32, 64, 128), **settings: Any
 ) -> Encoder:
-    """A small network of the same parts, for a CPU: convolutions with a stride of 2 (`Patches`), batch normalisation,
-    SiLU and squeeze and excitation. Height and width of the pictures are divisible by 2 to the number of `features`."""
-    layers: list[Any] = []
-    for channels, wider in zip((1, *features), features, strict=False):
-        layers += [Patches(channels, wider, rngs=rngs), _norm(wider, rngs), nnx.silu]
-        layers += [Squeeze(wider, wider // 4, rngs=rngs)]
+    """A small network of the same parts, for a CPU: squares of 4 × 4 points, then convolutions with a stride of 2
+    (`Patches`), each with batch normalisation, SiLU and squeeze and excitation.
+
+    Height and width of the pictures are divisible by 2 to the number of `features` and once more."""
+    first = nnx.Linear(16, features[0], use_bias=False, kernel_init=nnx.initializers.he_normal(), rngs=rngs)
+    convolutions = [Patches(*pair, rngs=rngs) for pair in pairwise(features)]
+    layers: list[Any] = [_squares]
+    for layer, channels in zip([first, *convolutions], features, strict=True):
+        layers += [layer, _norm(channels, rngs), nnx.silu, Squeeze(channels, channels // 4, rngs=rngs)]
     return Encoder(nnx.Sequential(*layers), features[-1], parameters, rngs=rngs, **settings)
+
+
+def _squares(x: jax.Array) -> jax.Array:
+    """`[n, H, W, C]` ─► `[n, H/4, W/4, 16 C]`."""
+    n, height, width, channels = x.shape
+    x = x.reshape(n, height // 4, 4, width // 4, 4, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, height // 4, width // 4, 16 * channels)
 
 
 def count(model: nnx.Module) -> int:

@@ -32,6 +32,7 @@ class Phase:
       clipped at 0.04 of it (algorithm 1 of Han et al. 2024; with their ε of 1e-15 it is the sign of the momentum).
     - `rate`: at the beginning; multiplied by 0.1 after three epochs without a lower validation loss.
     - `damping`, `relaxed`: λ at the beginning, multiplied by `relaxed` after an epoch with a lower validation loss.
+    - `steps`: batches in an epoch; `None`: as many as hold each row of the training set once.
 
     The validation loss is that of the objective without damping, so that λ alone cannot lower it.
     """
@@ -42,12 +43,13 @@ class Phase:
     rate: float = 1e-3
     damping: float = 0.0
     relaxed: float = 0.2
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.optimizer not in ("adam", "clipped"):
             raise ValueError(f"optimizer is {self.optimizer!r}; it must be 'adam' or 'clipped'")
-        for name, low in {"epochs": 1, "rate": 0, "damping": 0, "relaxed": 0}.items():
-            if not getattr(self, name) >= low:
+        for name, low in {"epochs": 1, "rate": 0, "damping": 0, "relaxed": 0, "steps": 1}.items():
+            if getattr(self, name) is not None and not getattr(self, name) >= low:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {low}")
 
     def transformation(self) -> optax.GradientTransformation:
@@ -76,20 +78,19 @@ def train(
     *,
     settings: Mapping[str, Any],
     batch: int = 64,
-    steps: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> tuple[Any, list[dict[str, float]]]:
     """Train `make(rngs)` phase after phase: the model as it was at its lowest validation loss in the last phase, and
     the history, an entry for each epoch.
 
-    An epoch is `steps` batches of `batch` rows of `parts["training"]`, drawn in an order of its own (`None`: each row
-    once), and then the loss of `parts["validation"]`. After each epoch all is kept in `folder`: weights, optimizer,
+    An epoch is batches of `batch` rows of `parts["training"]`, drawn in an order of its own, and then the loss of
+    `parts["validation"]`. After each epoch all is kept in `folder`: weights, optimizer,
     rate and damping. The same call goes on from there, and since order and dropout of an epoch are drawn from `seed`
     and its number, the result is that of a run that was never stopped. `settings`, plain values for JSON, say what is
     trained; a folder with others, or with anything else, is refused (`DataError`).
     """
-    place = opened(folder, {**settings, "batch": batch, "steps": steps, "seed": seed})
+    place = opened(folder, {**settings, "batch": batch, "seed": seed})
     model = make(nnx.Rngs(params=seed, dropout=seed))
     history = _history(place)
     total = sum(phase.epochs for phase in phases)
@@ -99,23 +100,23 @@ def train(
         before = 0
         for number, phase in enumerate(phases):
             if len(history) < before + phase.epochs:
-                _phase(model, phase, number, before, rows, parts, place, history, (batch, steps, seed), bar)
+                _phase(model, phase, number, before, rows, parts, place, history, (batch, seed), bar)
             before += phase.epochs
-    return _restored(model, place / "best"), history
+    return restored(model, place / "best"), history
 
 
 def _phase(
     model: Any, phase: Phase, number: int, before: int, rows: Mapping[str, np.ndarray], parts: Mapping[str, np.ndarray],
-    place: Path, history: list[dict[str, float]], how: tuple[int, int | None, int], bar: Any,
+    place: Path, history: list[dict[str, float]], how: tuple[int, int], bar: Any,
 ) -> None:  # fmt: skip
     """The epochs of a phase that are not in the history yet, which is added to."""
-    batch, steps, seed = how
+    batch, seed = how
     optimizer = nnx.Optimizer(model, phase.transformation(), wrt=nnx.Param)
     rate, damping, lowest, waited = phase.rate, phase.damping, np.inf, 0
     if history:
-        _restored(model, place / f"{len(history):05d}" / "model")
+        restored(model, place / f"{len(history):05d}" / "model")
     if len(history) > before:
-        _restored(optimizer, place / f"{len(history):05d}" / "optimizer")
+        restored(optimizer, place / f"{len(history):05d}" / "optimizer")
         rate, damping, lowest, waited = (history[-1][name] for name in ("rate", "damping", "lowest", "waited"))
     step, loss = partial(_step, phase.objective), partial(_loss, phase.objective)
     training, validation = parts["training"], parts["validation"]
@@ -125,7 +126,7 @@ def _phase(
         optimizer.opt_state.hyperparams["learning_rate"][...] = rate
         model.train()
         values = []
-        for some in _batches(rng, training, batch, steps):
+        for some in _batches(rng, training, batch, phase.steps):
             values.append(step(model, optimizer, {name: array[some] for name, array in rows.items()}, damping))
         model.eval()
         checked = [(loss(model, {name: array[some] for name, array in rows.items()}), len(some))
@@ -193,7 +194,7 @@ def _keep(model: Any, optimizer: Any, place: Path, history: list[dict[str, float
             shutil.rmtree(old)
 
 
-def _restored(node: Any, path: Path) -> Any:
+def restored(node: Any, path: Path) -> Any:
     """The same object with the arrays of a checkpoint. `DataError` where it is not whole, or of another network."""
     held = _pure(node)
     try:
