@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from sonimatch.learn import predict as asking
 from sonimatch.learn import recipe as recipes
 from sonimatch.learn.corpus import picture
 from sonimatch.learn.encoder import compact
-from sonimatch.learn.objective import DDSP, PNP, PLoss
+from sonimatch.learn.objective import DDSP, PNP, PLoss, RandomPaths
 from sonimatch.learn.predict import load, multi_resolution, predict, scores
 from sonimatch.learn.recipe import OBJECTIVES, RECIPES, MultiScale, Recipe
+from sonimatch.losses import JTFS
 from sonimatch.scattering import JointScattering
 from sonimatch.synths import arpeggiator
 
@@ -41,7 +43,7 @@ def small():
 @pytest.fixture(scope="module")
 def run(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("learned")
-    words = ["--synth", "arpeggiator", "--objective", "p-loss", "--data", str(folder / "data"), "-o", str(folder / "run")]
+    words = ["--synth", "arpeggiator", "--objective", "p-loss", "--data", f"{folder}/data", "-o", f"{folder}/run"]
     return folder, ["train", *words]
 
 
@@ -83,6 +85,7 @@ def test_objectives_are_phases_in_order(small):
     found = {name: small.phases(name, rows) for name in OBJECTIVES}
     assert {name: [type(phase.objective) for phase in phases] for name, phases in found.items()} == {
         "p-loss": [PLoss], "ddsp": [DDSP], "p-ddsp": [PLoss, DDSP], "pnp": [PNP], "p-pnp": [PLoss, PNP],
+        "paths": [RandomPaths],
     }  # fmt: skip
     assert {sum(phase.epochs for phase in phases) for phases in found.values()} == {small.epochs}
     assert [found[name][-1].damping for name in ("pnp", "p-pnp")] == [5, 5]
@@ -140,6 +143,21 @@ def test_the_multi_resolution_distance_is_its_formula(rng):
     assert multi_resolution(jnp.asarray(target, jnp.float32), jnp.asarray(candidate, jnp.float32)) == pytest.approx(
         total / 3, rel=1e-3
     )
+
+
+def test_random_paths_estimate_the_distance_and_their_key_comes_with_the_rows(small):
+    """The mean of 400 draws, within four of its standard errors; a step in the last bits draws anew."""
+    phi, synth = JointScattering(6, (1, 1), 1, T="global"), small.synth
+    nu = np.asarray([[0.1, -0.3, 0.2], [-0.4, 0.2, 0.5]], np.float32)
+    guess = jnp.asarray(nu + 0.1)
+    objective = RandomPaths(synth, JTFS(transform=phi, order=2, paths=3))
+    value = jax.jit(lambda nu: objective(lambda _: guess, {"picture": nu, "nu": nu}))
+    features = [jax.jit(lambda nu: phi(synth((nu + 1) / 2)))(point) for point in (*guess, *nu)]
+    expected = np.mean([((a - b) ** 2).sum() for a, b in zip(features[:2], features[2:], strict=True)])
+    drawn = np.asarray([value(nu + np.float32(1e-7) * n) for n in range(400)])
+    assert value(nu) == value(nu)
+    assert len({float(one) for one in drawn}) > 50
+    assert abs(drawn.mean() - expected) < 4 * drawn.std() / 20
 
 
 def test_the_spectral_feature_has_six_scales():

@@ -20,14 +20,16 @@ EXAMPLES = """\
   sonimatch train --synth arpeggiator --objective p-pnp --seed 1 -o arpeggio"""
 
 # Known before JAX is loaded; `sonimatch.learn.recipe` has the same.
-SYNTHS, SCALES, OBJECTIVES = ("arpeggiator", "drum"), ("cpu", "paper"), ("p-loss", "ddsp", "p-ddsp", "pnp", "p-pnp")
+SYNTHS, SCALES = ("arpeggiator", "drum"), ("cpu", "paper")
+OBJECTIVES = ("p-loss", "ddsp", "p-ddsp", "pnp", "p-pnp", "paths")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--synth", metavar="S", type=_one_of("synth", SYNTHS), required=True, help=" or ".join(SYNTHS))
     parser.add_argument(
         "--objective", metavar="O", type=_one_of("objective", OBJECTIVES), required=True,
-        help=f"{', '.join(OBJECTIVES)}: distance of parameters, of spectrograms, or by the metric; p- goes before",
+        help=f"{', '.join(OBJECTIVES)}: distance of parameters (p), of spectrograms (ddsp), by the metric "
+        "(pnp), the first before another (p-), or in the joint scattering from random paths",
     )  # fmt: skip
     parser.add_argument(
         "--scale", metavar="C", type=_one_of("scale", SCALES), default="cpu",

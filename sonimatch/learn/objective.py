@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from sonimatch.losses import JTFS
 from sonimatch.types import Synth
 
 Rows = Mapping[str, jax.Array]
@@ -56,3 +57,30 @@ class DDSP:
             return sum(jnp.sum((a - b) ** 2) for a, b in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True))  # pyright: ignore[reportReturnType]
 
         return jax.lax.map(one, (model(rows["picture"]), rows["nu"])).mean()
+
+
+@dataclass(frozen=True)
+class RandomPaths:
+    """An unbiased estimate of `mean ||Φ(g(ν̃)) - Φ(g(ν))||²`, Φ the transform of `loss`, from `loss.paths` of its paths
+    a step, drawn as `JTFS.estimate` does, once for the batch.
+
+    The key comes from the bits of the batch's ν, so that a step is a function of its rows, as that of any objective.
+    Source: Mitcheltree et al., "SCRAPL", 2026.
+    """
+
+    synth: Synth
+    loss: JTFS
+
+    def __call__(self, model: Any, rows: Rows, damping: ArrayLike = 0.0) -> jax.Array:
+        nu = rows["nu"].astype(jnp.float32)
+        key = jax.random.key(jax.lax.bitcast_convert_type(nu, jnp.uint32).sum(dtype=jnp.uint32))
+        chosen, weight = self.loss.drawn(key)
+
+        def heard(nu: jax.Array) -> jax.Array:
+            return self.loss.transform.some(self.synth((nu + 1) / 2), chosen)
+
+        def one(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
+            squared = (heard(pair[0]) - jax.lax.stop_gradient(heard(pair[1]))) ** 2
+            return (weight * squared.sum((1, 2))).mean() * self.loss.transform.paths().order.size
+
+        return jax.lax.map(one, (model(rows["picture"]), nu)).mean()

@@ -16,15 +16,16 @@ from sonimatch.features import CQT, STFT
 from sonimatch.learn.corpus import Corpus
 from sonimatch.learn.encoder import compact, efficientnet_b0
 from sonimatch.learn.metric import eigen, metrics
-from sonimatch.learn.objective import DDSP, PNP, PLoss
+from sonimatch.learn.objective import DDSP, PNP, PLoss, RandomPaths
 from sonimatch.learn.train import Phase, train
+from sonimatch.losses import JTFS
 from sonimatch.scattering import JointScattering
 from sonimatch.study.experiment import _plain
 from sonimatch.synths import arpeggiator, drum
 
-OBJECTIVES = ("p-loss", "ddsp", "p-ddsp", "pnp", "p-pnp")
+OBJECTIVES = ("p-loss", "ddsp", "p-ddsp", "pnp", "p-pnp", "paths")
 """In the order of table II of Han et al. 2024: P-loss, the spectral loss, P-loss and then the spectral loss, PNP, and
-P-loss and then PNP."""
+P-loss and then PNP; and the distance in Φ itself, from one path a step."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Recipe:
     - `phi`: the feature whose metric PNP has, and in which guesses are scored.
     - `network`: called with the number of parameters and `rngs`.
     - `epochs`: of which, where P-loss goes before, half are its own; `batch`: rows in a step.
-    - `steps`, `spectral_steps`: in an epoch (`None`: each row once); the second under the spectral loss, whose every
-      step renders and analyses all its sounds.
+    - `steps`, `spectral_steps`: in an epoch (`None`: each row once); the second where every step renders and analyses
+      its sounds.
 
     Source of the procedure: Han, Lostanlen and Lagrange 2024, section V; of the warps of the parameters, which the
     network guesses from -1 to 1, table I.
@@ -108,6 +109,9 @@ class Recipe:
             return (Phase(PLoss(), left, steps=self.steps),)
         if "ddsp" in objective:
             return (*before, Phase(DDSP(self.synth, self.spectral), left, steps=self.spectral_steps))
+        if objective == "paths":
+            loss = JTFS(transform=self.phi, order=2, paths=1)
+            return (Phase(RandomPaths(self.synth, loss), left, steps=self.spectral_steps),)
         damping = float(eigen(rows["M"]).values.max())
         optimizer = "clipped" if first else "adam"
         return (*before, Phase(PNP(), left, optimizer, damping=damping, steps=self.steps))

@@ -74,13 +74,18 @@ class JTFS:
         `a [paths, rows, frames]` is the feature of the target. `ValueError` where `paths` is None. Under `vmap` use
         one key for the batch: paths that differ from sound to sound are all computed.
         """
+        chosen, weight = self.drawn(key)
+        return (weight * self._differences(a[chosen], self.transform.some(audio, chosen))).mean()
+
+    def drawn(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The numbers `[k]` of `paths` paths that `key` draws, and their weights `[k]`: the mean of a value of theirs
+        times the weight is, on average over keys, its mean over all paths. `ValueError` where `paths` is None."""
         if self.paths is None:
             raise ValueError("paths is None; an estimate needs a number of paths, as JTFS(paths=8)")
         every = self._number
         q = jnp.full(every, 1 / every) if self.importance is None else jnp.asarray(self.importance)
         chosen = jax.random.choice(key, every, (self.paths,), p=q)
-        differences = self._differences(a[chosen], self.transform.some(audio, chosen))
-        return (differences / (every * q[chosen])).mean()
+        return chosen, 1 / (every * q[chosen])
 
     def weighted(self, a: jax.Array, b: jax.Array, uniform: float = 0.1) -> Self:
         """The same with `importance` from pairs of features `a`, `b` `[pairs, paths, rows, frames]`.
