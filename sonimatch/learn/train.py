@@ -118,7 +118,7 @@ def _phase(
     if len(history) > before:
         restored(optimizer, place / f"{len(history):05d}" / "optimizer")
         rate, damping, lowest, waited = (history[-1][name] for name in ("rate", "damping", "lowest", "waited"))
-    step, loss = partial(_step, phase.objective), partial(_loss, phase.objective)
+    loss = partial(_loss, phase.objective)
     training, validation = parts["training"], parts["validation"]
     for epoch in range(len(history), before + phase.epochs):
         rng = np.random.default_rng((seed, epoch))
@@ -127,7 +127,8 @@ def _phase(
         model.train()
         values = []
         for some in _batches(rng, training, batch, phase.steps):
-            values.append(step(model, optimizer, {name: array[some] for name, array in rows.items()}, damping))
+            some_rows = {name: array[some] for name, array in rows.items()}
+            values.append(step(phase.objective, model, optimizer, some_rows, damping))
         model.eval()
         checked = [(loss(model, {name: array[some] for name, array in rows.items()}), len(some))
                    for some in np.array_split(validation, -(-len(validation) // batch))]  # fmt: skip
@@ -147,7 +148,8 @@ def _phase(
 
 
 @partial(nnx.jit, static_argnums=0)
-def _step(objective: Any, model: Any, optimizer: Any, rows: Any, damping: Any) -> jax.Array:
+def step(objective: Any, model: Any, optimizer: Any, rows: Any, damping: Any) -> jax.Array:
+    """One step of a model and its optimizer, both changed in place: the loss before it."""
     value, gradient = nnx.value_and_grad(lambda model: objective(model, rows, damping))(model)
     optimizer.update(model, gradient)
     return value
