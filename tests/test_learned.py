@@ -20,8 +20,9 @@ from sonimatch.learn import recipe as recipes
 from sonimatch.learn.corpus import picture
 from sonimatch.learn.encoder import compact
 from sonimatch.learn.objective import DDSP, PNP, PLoss, RandomPaths
-from sonimatch.learn.predict import load, multi_resolution, predict, scores
+from sonimatch.learn.predict import load, predict
 from sonimatch.learn.recipe import OBJECTIVES, RECIPES, MultiScale, Recipe
+from sonimatch.learn.scores import multi_resolution, scores
 from sonimatch.losses import JTFS
 from sonimatch.scattering import JointScattering
 from sonimatch.synths import arpeggiator
@@ -117,7 +118,7 @@ def test_a_run_is_scored_on_sounds_it_never_saw(trained, run, small):
     model, found = load(trained)
     assert found is small
     rows, test = small.rows("p-loss", run[0] / "data"), small.corpus.parts["test"]
-    scored, theta = scores(model, found, rows, test), small.corpus.theta[test]
+    scored, theta = scores(model, small.synth, small.phi, rows, test), small.corpus.theta[test]
     told = json.loads((trained / "scores.json").read_text())
     assert told["sounds"] == len(test)
     for n, true in enumerate(theta):
@@ -127,6 +128,10 @@ def test_a_run_is_scored_on_sounds_it_never_saw(trained, run, small):
         distance = float(jnp.linalg.norm(small.phi(sounds[0]) - small.phi(sounds[1])))
         assert scored.jtfs[n] == pytest.approx(distance, rel=1e-2)
     assert told["p_loss"] == pytest.approx(scored.p_loss.mean(), rel=1e-4)
+    watched = scores(model, small.synth, None, rows, small.corpus.parts["validation"])
+    best = min(json.loads((trained / "history.json").read_text()), key=lambda entry: entry["validation"])
+    assert best["p_loss"] == pytest.approx(watched.p_loss.mean(), rel=1e-4)
+    assert best["mss"] == pytest.approx(watched.mss.mean(), rel=1e-3)
 
 
 def test_the_multi_resolution_distance_is_its_formula(rng):

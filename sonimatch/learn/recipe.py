@@ -17,6 +17,7 @@ from sonimatch.learn.corpus import Corpus
 from sonimatch.learn.encoder import compact, efficientnet_b0
 from sonimatch.learn.metric import eigen, metrics
 from sonimatch.learn.objective import DDSP, PNP, PLoss, RandomPaths
+from sonimatch.learn.scores import scores
 from sonimatch.learn.train import Phase, train
 from sonimatch.losses import JTFS
 from sonimatch.scattering import JointScattering
@@ -26,6 +27,8 @@ from sonimatch.synths import arpeggiator, drum
 OBJECTIVES = ("p-loss", "ddsp", "p-ddsp", "pnp", "p-pnp", "paths")
 """In the order of table II of Han et al. 2024: P-loss, the spectral loss, P-loss and then the spectral loss, PNP, and
 P-loss and then PNP; and the distance in Φ itself, from one path a step."""
+
+WATCHED = 64
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,17 @@ class Recipe:
         self, objective: str, folder: str | os.PathLike[str], cache: str | os.PathLike[str], *, seed: int = 0,
         progress: bool = True,
     ) -> tuple[Any, list[dict[str, float]]]:  # fmt: skip
-        """Train in `folder`, or go on there: the network, set to guess, and its history (see `train`)."""
-        rows = self.rows(objective, cache, progress=progress)
+        """Train in `folder`, or go on there: the network, set to guess, and its history (see `train`), in which
+        `p_loss` and `mss` are those of the first `WATCHED` rows of the validation set."""
+        rows, parts = self.rows(objective, cache, progress=progress), self.corpus.parts
+
+        def watch(model: Any) -> dict[str, float]:
+            found = scores(model, self.synth, None, rows, parts["validation"][:WATCHED])
+            return {"p_loss": float(found.p_loss.mean()), "mss": float(found.mss.mean())}
+
         phases, settings = self.phases(objective, rows), self.settings(objective)
         return train(
-            self.make, phases, rows, self.corpus.parts, folder, settings=settings, batch=self.batch, seed=seed,
+            self.make, phases, rows, parts, folder, settings=settings, batch=self.batch, seed=seed, watch=watch,
             progress=progress,
         )  # fmt: skip
 

@@ -79,6 +79,7 @@ def train(
     settings: Mapping[str, Any],
     batch: int = 64,
     seed: int = 0,
+    watch: Callable[[Any], Mapping[str, float]] | None = None,
     progress: bool = True,
 ) -> tuple[Any, list[dict[str, float]]]:
     """Train `make(rngs)` phase after phase: the model as it was at its lowest validation loss in the last phase, and
@@ -87,7 +88,8 @@ def train(
     An epoch is batches of `batch` rows of `parts["training"]`, drawn in an order of its own, and then the loss of
     `parts["validation"]`. After each epoch all is kept in `folder`: weights, optimizer,
     rate and damping. The same call goes on from there, and since order and dropout of an epoch are drawn from `seed`
-    and its number, the result is that of a run that was never stopped. `settings`, plain values for JSON, say what is
+    and its number, the result is that of a run that was never stopped. `watch(model)`, numbers by name after an epoch,
+    are added to its entry. `settings`, plain values for JSON, say what is
     trained; a folder with others, or with anything else, is refused (`DataError`).
     """
     place = opened(folder, {**settings, "batch": batch, "seed": seed})
@@ -100,14 +102,15 @@ def train(
         before = 0
         for number, phase in enumerate(phases):
             if len(history) < before + phase.epochs:
-                _phase(model, phase, number, before, rows, parts, place, history, (batch, seed), bar)
+                _phase(model, phase, number, before, rows, parts, place, history, (batch, seed), watch, bar)
             before += phase.epochs
     return restored(model, place / "best"), history
 
 
 def _phase(
     model: Any, phase: Phase, number: int, before: int, rows: Mapping[str, np.ndarray], parts: Mapping[str, np.ndarray],
-    place: Path, history: list[dict[str, float]], how: tuple[int, int], bar: Any,
+    place: Path, history: list[dict[str, float]], how: tuple[int, int],
+    watch: Callable[[Any], Mapping[str, float]] | None, bar: Any,
 ) -> None:  # fmt: skip
     """The epochs of a phase that are not in the history yet, which is added to."""
     batch, seed = how
@@ -140,7 +143,7 @@ def _phase(
         history.append({
             "epoch": epoch + 1, "phase": number, "training": float(np.mean(values)), "validation": value,
             "rate_used": used[0], "damping_used": used[1], "rate": rate, "damping": damping, "lowest": lowest,
-            "waited": waited,
+            "waited": waited, **(watch(model) if watch else {}),
         })  # fmt: skip
         _keep(model, optimizer, place, history, lower or epoch == before)  # of this phase, even if it is NaN
         bar.update()
