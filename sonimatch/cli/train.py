@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
         raise words.FailedError("no validation loss of the last phase is finite: nothing was learned")
     scored = scores(model, found.synth, found.phi, rows, test)
     middle = float((rows["nu"][test] ** 2).sum(1).mean())
-    record = {name: float(values.mean()) for name, values in scored._asdict().items()}
+    record = {name: float(values.mean()) for name, values in scored._asdict().items() if name != "theta"}
     told.write_json(args.output / "scores.json", record | {"sounds": len(test), "p_loss_of_the_middle": middle})
     print(f"test set, {len(test)} sounds, on average: P-loss {record['p_loss']:.4g} (the middle of all ranges: "
           f"{middle:.4g}), JTFS distance {record['jtfs']:.4g}, MSS {record['mss']:.4g}")  # fmt: skip

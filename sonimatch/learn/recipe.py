@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,12 +125,17 @@ class Recipe:
         progress: bool = True,
     ) -> tuple[Any, list[dict[str, float]]]:  # fmt: skip
         """Train in `folder`, or go on there: the network, set to guess, and its history (see `train`), in which
-        `p_loss` and `mss` are those of the first `WATCHED` rows of the validation set."""
+        `p_loss` and `mss` are those of the first `WATCHED` rows of the validation set, and `seconds` is the time of the
+        epoch."""
         rows, parts = self.rows(objective, cache, progress=progress), self.corpus.parts
+
+        clock = [time.perf_counter()]
 
         def watch(model: Any) -> dict[str, float]:
             found = scores(model, self.synth, None, rows, parts["validation"][:WATCHED])
-            return {"p_loss": float(found.p_loss.mean()), "mss": float(found.mss.mean())}
+            clock.append(time.perf_counter())
+            seconds = clock[-1] - clock[-2]
+            return {"p_loss": float(found.p_loss.mean()), "mss": float(found.mss.mean()), "seconds": seconds}
 
         phases, settings = self.phases(objective, rows), self.settings(objective)
         return train(
@@ -144,11 +150,11 @@ _PUBLISHED = JointScattering(13, (12, 1), 3, 1, "global", epsilon=1e-3)
 RECIPES = (
     Recipe(
         "arpeggiator-cpu", arpeggiator, "cpu", 14, _ARPEGGIO, JointScattering(11, (6, 1), T="global", epsilon=1e-3),
-        compact, 40, 64, None, 8,
+        compact, 24, 64, None, 6,
     ),
     Recipe(
-        "drum-cpu", drum, "cpu", 5, _BLOW, JointScattering(10, (4, 1), T="global", epsilon=1e-3), compact, 40, 64,
-        None, 8,
+        "drum-cpu", drum, "cpu", 5, _BLOW, JointScattering(10, (4, 1), T="global", epsilon=1e-3), compact, 24, 64,
+        None, 6,
     ),
     Recipe("arpeggiator-paper", arpeggiator, "paper", 30, _ARPEGGIO, _PUBLISHED, efficientnet_b0, 70, 256, 100, 400),
     Recipe("drum-paper", drum, "paper", 10, _BLOW, _PUBLISHED, efficientnet_b0, 70, 256, 100, 400),

@@ -16,9 +16,10 @@ from sonimatch.features import STFT
 
 
 class Scores(NamedTuple):
-    """Of each guess, `[n]`: `p_loss`, `Σ (ν̃ - ν)²` in coordinates from -1 to 1; `jtfs`, the Euclidean distance in the
-    feature of the recipe; `mss`, that of `multi_resolution`."""
+    """Guesses `theta [n, P]` in the unit cube, and of each, `[n]`: `p_loss`, `Σ (ν̃ - ν)²` in coordinates from -1 to 1;
+    `jtfs`, the Euclidean distance in the feature of the recipe; `mss`, that of `multi_resolution`."""
 
+    theta: np.ndarray
     p_loss: np.ndarray
     jtfs: np.ndarray
     mss: np.ndarray
@@ -41,7 +42,7 @@ def scores(model: Any, synth: Any, phi: Any, rows: Mapping[str, np.ndarray], som
     guessed = np.concatenate([guesses(model, rows["picture"][few]) for few in batches])
     true = (rows["nu"][some] + 1) / 2
     jtfs, mss = _distances(synth, phi, guessed, true)
-    return Scores(4 * ((guessed - true) ** 2).sum(1), np.asarray(jtfs), np.asarray(mss))
+    return Scores(guessed, 4 * ((guessed - true) ** 2).sum(1), np.asarray(jtfs), np.asarray(mss))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
