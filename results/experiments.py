@@ -20,8 +20,10 @@ import jax.numpy as jnp
 from sonimatch.atlas import Atlas
 from sonimatch.faust import FaustSynth
 from sonimatch.features import RELEASED_STFT
-from sonimatch.losses import Averaged, DTW_Envelope, L1_Spec, Marginals, MSS_Spec, Scattering, SIMSE_Spec
+from sonimatch.learn.recipe import RECIPES
+from sonimatch.losses import JTFS, Averaged, DTW_Envelope, L1_Spec, Marginals, MSS_Spec, Scattering, SIMSE_Spec
 from sonimatch.match import match_all
+from sonimatch.scattering import JointScattering
 from sonimatch.search import CMA_ES, LES, Adam, GradientDescent, LevenbergMarquardt, Race, RandomSearch, RMSProp
 from sonimatch.search.race_from import RaceFrom
 from sonimatch.study import PAPER, PRESETS, RACE, RELEASED, Experiment, run, save
@@ -161,6 +163,22 @@ knobs = [
     for name in ("race", "cma-es", "les", "random")
 ]  # fmt: skip
 
+# Gauss and Newton by ear: least squares on joint scattering beside searches that need no slope, and the published one,
+# with 100 evaluations for each parameter.
+hearing = {
+    "four": (PAPER.synths, JointScattering(13, (4, 1), T="global", epsilon=1e-3)),
+    **{made.synth.name: ((made.synth,), made.phi) for made in RECIPES if made.scale == "cpu"},
+}
+by_ear = [
+    Experiment(
+        name=f"ear-{group}-{name}", synths=synths, losses=(JTFS(transform=phi, order=2),), search=compared[name],
+        steps=100 * len(synths[0].space) // compared[name].cost(len(synths[0].space)) - 1, trials=SUBSET // 4,
+        keep="best",
+    )
+    for group, (synths, phi) in hearing.items()
+    for name in ("levenberg", "rmsprop", "race")
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Walks(Experiment):
@@ -188,13 +206,13 @@ walks = Walks(
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     *PRESETS, *random_search, corrected, *one_thing, own_noise, *redrawn, bounded, *optimizers, walks, race, race_own,
-    every_own, *added, *averaged, *searched, *knobs,
+    every_own, *added, *averaged, *searched, *knobs, *by_ear,
 )  # fmt: skip
 
 
 def main(names: list[str]) -> None:
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
-    paid = (RACE, race, race_own, every_own, *added, *averaged, *searched, *knobs)  # whose budgets are in evaluations
+    paid = {RACE, race, race_own, every_own, *added, *averaged, *searched, *knobs, *by_ear}  # budgets in evaluations
     if names == ["--list"]:
         for name, experiment in known.items():
             print(f"{name}: {len(experiment.pairs)} pairs, {experiment.trials} trials, {experiment.search.name}")

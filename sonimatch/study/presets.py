@@ -13,7 +13,7 @@ from sonimatch.metrics import PAPER_MSS, RELEASED_MSS
 from sonimatch.scattering import JointScattering
 from sonimatch.search import SEARCHES, Race
 from sonimatch.study.experiment import Experiment, StudyError, _different
-from sonimatch.synths import RELEASED_SYNTHS, SYNTHS
+from sonimatch.synths import PNP_SYNTHS, RELEASED_SYNTHS, SYNTHS
 
 PAPER = Experiment(name="paper")
 """The published text: its listings, transforms and measures, computed in double precision where it matters."""
@@ -51,7 +51,7 @@ def experiment_of(settings: Mapping[str, Any]) -> Experiment:
     Raises `StudyError` for a program that is not in the catalogues, or no longer, and for settings that this version
     does not know.
     """
-    synths: list[Any] = [*SYNTHS, *(synth for preset in PRESETS for synth in preset.synths)]
+    synths: list[Any] = [*SYNTHS, *PNP_SYNTHS, *(synth for preset in PRESETS for synth in preset.synths)]
     programs = {synth.source_sha256: synth for synth in synths}
     kinds = {type(part).__name__: type(part) for part in (*LOSSES, *SEARCHES, PAPER_MSS)}
 
