@@ -1,0 +1,148 @@
+"""The metric explorer: its ellipses are NumPy's, its numbers the stored ones, its sounds those of the ends."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonimatch import arpeggiator, noise_am
+from sonimatch.learn import eigen, metric
+from sonimatch.losses import MSS_Spec
+from sonimatch.scattering import JointScattering
+from sonimatch.widgets import MetricExplorer
+from sonimatch.widgets.metric_explorer import MetricMap
+
+ELEMENT = "document.querySelector('div.sonimatch > div')"
+GRID = np.linspace(0.1, 0.9, 5)
+THETA = np.stack(np.meshgrid(GRID, GRID, indexing="ij"), -1)
+
+
+def made(seed):
+    """A metric, its axes and some distances at every point of the map."""
+    rng = np.random.default_rng(seed)
+    J = rng.standard_normal((5, 5, 7, 2)) * [1, 4]
+    M = np.float32(J.swapaxes(-1, -2) @ J)
+    return MetricMap(M, eigen(M).vectors.swapaxes(-1, -2), rng.uniform(0, 3, (5, 5, 2)))
+
+
+MAPS = {"JTFS": made(0), "MSS_Spec": made(1)}
+
+
+@pytest.fixture(scope="module")
+def explorer():
+    return MetricExplorer(noise_am, MAPS, THETA, step=0.1)
+
+
+def drawn(there):
+    """The point and what the element knows there, once it is drawn."""
+    there.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return there.evaluate(f"[{ELEMENT}.sonimatch.theta(), {ELEMENT}.sonimatch.look()]")
+
+
+def test_the_ellipse_is_numpys_and_the_numbers_are_the_stored_ones(page, explorer):
+    """Single precision of the stored blocks: 1e-5."""
+    there, damped = page(explorer), 0
+    large = there.get_by_role("application")
+    for key in ("ArrowRight", "ArrowUp", "ArrowUp", "λ", "ArrowLeft"):
+        if key == "λ":
+            there.get_by_label("damping λ").press("End")
+            damped = 1
+        else:
+            large.press(key)
+        theta, maps = drawn(there)
+        at = tuple(int(np.abs(GRID - x).argmin()) for x in theta)
+        assert theta == pytest.approx(THETA[at], abs=1e-9)
+        for (name, stored), found in zip(MAPS.items(), maps, strict=True):
+            top = eigen(stored.M).values.max()
+            assert found["lambda"] == pytest.approx(damped * top, rel=1e-5)
+            damped_M = stored.M[at] + found["lambda"] * np.eye(2)
+            curve = np.array(found["ellipse"])
+            r2 = np.einsum("ni,ij,nj->n", curve, damped_M, curve)
+            np.testing.assert_allclose(r2, explorer.radius[name] ** 2, rtol=1e-4)
+            np.testing.assert_allclose(found["values"], eigen(stored.M[at]).values, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(found["ratio"] ** 2, np.linalg.cond(damped_M), rtol=1e-4)
+            np.testing.assert_allclose(found["distance"], stored.distance[at], rtol=1e-6)
+    assert there.evaluate(f"{ELEMENT}.dataset.theta") == ",".join(f"{x:g}" for x in theta)
+    explorer.theta = theta
+    for (name, ratio), found in zip(explorer.value.items(), maps, strict=True):
+        assert ratio == pytest.approx((found["values"][1] / found["values"][0]) ** 0.5, rel=1e-4), name
+    assert f"{found['distance'][0]:.3g}" in there.get_by_role("row").filter(has_text="MSS_Spec").inner_text()
+    there.wait_for_function("location.hash.includes('metric-noise_am=')")
+
+
+def test_the_ends_of_the_axes_sound_and_the_address_remembers(page, explorer):
+    there = page(explorer, fragment="metric-noise_am=2.5,3.6,1,0")
+    theta, _ = drawn(there)
+    at = tuple(int(np.abs(GRID - x).argmin()) for x in theta)
+    assert there.evaluate(f"{ELEMENT}.dataset.shown") == "MSS_Spec"
+    for k, name in enumerate(("long axis", "short axis")):
+        end = there.evaluate(f"{ELEMENT}.sonimatch.end({k})")
+        np.testing.assert_allclose(end, theta + 0.1 * MAPS["MSS_Spec"].axes[at][k], atol=1e-6)
+        there.get_by_role("button", name=name).click()
+        there.wait_for_function("sonimatch.sound.playing !== null")
+    before = there.get_by_role("application").evaluate("node => node.toDataURL()")
+    there.get_by_role("radio", name="JTFS").check()
+    there.wait_for_function(f"{ELEMENT}.dataset.shown === 'JTFS'")
+    drawn(there)
+    assert there.get_by_role("application").evaluate("node => node.toDataURL()") != before
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_map_is_square_and_the_hand_takes_the_point(page, explorer, width):
+    there = page(explorer, width=width, dark=width == 390)
+    box = there.locator("canvas").first.bounding_box()
+    assert abs((box["width"] - 62) - (box["height"] - 50)) <= 1
+    assert there.evaluate("document.documentElement.scrollWidth") <= width
+    x, y = box["x"] + 44 + 0.28 * (box["width"] - 62), box["y"] + 20 + 0.3 * (box["height"] - 50)
+    there.mouse.click(x, y)
+    assert drawn(there)[0] == pytest.approx([0.3, 0.7])
+
+
+def test_the_explorer_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="even steps of two of amp, modulator"):
+        MetricExplorer(noise_am, MAPS, THETA**2)
+    with pytest.raises(ValueError, match=r"the map of a has arrays of shape \(\(4, 5, 2, 2\)"):
+        MetricExplorer(noise_am, {"a": MAPS["JTFS"]._replace(M=np.ones((4, 5, 2, 2)))}, THETA)
+    with pytest.raises(ValueError, match="the map of a has values that are not finite"):
+        MetricExplorer(noise_am, {"a": MAPS["JTFS"]._replace(distance=np.full((5, 5, 2), np.nan))}, THETA)
+    with pytest.raises(ValueError, match="maps must be one or more"):
+        MetricExplorer(noise_am, {}, THETA)
+
+
+# ------------------------------------------------------------------------------------------------- the record
+
+
+@pytest.fixture(scope="module")
+def record():
+    return json.loads((Path(__file__).parents[1] / "results" / "geometry.json").read_text())
+
+
+def test_the_record_is_what_the_metric_says(record):
+    """float32 on another machine: 7e-3 of the matrix have been seen; the distances of the record are in float64."""
+    theta, n = np.array(record["map"]["theta"], np.float32), 120
+    for name, feature in {
+        "joint": JointScattering(J=11, Q=(6, 1), T="global", epsilon=1e-3),
+        "spectrogram": MSS_Spec().feature,
+    }.items():
+        stored = {key: np.array(array) for key, array in record["map"][name].items()}
+        M = metric(feature, arpeggiator, theta[n])
+        assert np.linalg.norm(M - stored["M"][n]) < 1e-2 * np.linalg.norm(M), name
+        for k, axis in enumerate(stored["axes"][n]):
+            end = theta[n] + 0.1 * np.float32([0, *axis])
+            a, b = (np.concatenate([np.ravel(each) for each in heard]) for heard in
+                    (_leaves(feature(arpeggiator(point))) for point in (theta[n], end)))  # fmt: skip
+            assert ((a - b) ** 2).sum() == pytest.approx(stored["squared"][n][k], rel=1e-2), name
+
+
+def _leaves(heard):
+    return heard if isinstance(heard, tuple) else (heard,)
+
+
+def test_the_axes_of_the_record_are_those_of_its_blocks(record):
+    for name in ("joint", "spectrogram"):
+        stored = {key: np.array(array) for key, array in record["map"][name].items()}
+        values = eigen(stored["M"][:, 1:, 1:]).values
+        found = np.einsum("nki,nij,nkj->nk", stored["axes"], stored["M"][:, 1:, 1:], stored["axes"])
+        np.testing.assert_allclose(found, values, rtol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(stored["axes"], axis=-1), 1, rtol=1e-6)
