@@ -142,7 +142,9 @@ def main() -> None:
         found["drum"] = {"theta": DRUMS, "M": metrics(DRUM, drum, DRUMS, BUILD / "drum", chunk=8)}
     inside = np.random.default_rng(1).uniform(0.2, 0.8, (5, 3))
     halved = STEP / 2.0 ** np.arange(7)
-    near: dict[str, Any] = {name: (heard, arpeggiator, inside, halved) for name, heard in FEATURES.items()}
+    near: dict[str, tuple[Any, Synth, np.ndarray, np.ndarray]] = {
+        name: (heard, arpeggiator, inside, halved) for name, heard in FEATURES.items()
+    }
     near["drum"] = DRUM, drum, DRUMS[:4].astype(float), STEP / 4.0 ** np.arange(7)
     for name, given in near.items():
         with timed(f"near-{name}", seconds):

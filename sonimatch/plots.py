@@ -273,7 +273,7 @@ def ellipses(
     M: ArrayLike,
     radius: float,
     color: str,
-    **style: Any,
+    linewidth: float = 0.9,
 ) -> None:
     """Draw `δᵀ M δ = radius²` of two parameters, the others held, at points `theta [..., P]` of the unit cube; `M
     [..., P, P]`. The axes are the unit square, with physical ticks."""
@@ -283,11 +283,11 @@ def ellipses(
     values, vectors = np.linalg.eigh(block)
     half, turn = radius / np.sqrt(np.maximum(values, 1e-30)), np.linspace(0, 2 * np.pi, 65)
     curves = middle[:, :, None] + vectors @ (half[:, :, None] * [np.cos(turn), np.sin(turn)])
-    axes.plot(curves[:, 0].T, curves[:, 1].T, color=color, **{"linewidth": 0.9} | style)
+    axes.plot(curves[:, 0].T, curves[:, 1].T, color=color, linewidth=linewidth)
     marks = np.asarray(space.to_physical(np.tile([[0.0], [0.5], [1.0]], len(space))))
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect=1)
     for axis, i in zip((axes.xaxis, axes.yaxis), at, strict=True):
-        axis.set_ticks([0, 0.5, 1], [f"{mark:.3g}" for mark in marks[:, i]])
+        axis.set_ticks([0, 0.5, 1], [f"{mark:.4g}" for mark in marks[:, i]])
         axis.set_label_text(f"{space.names[i]} ({space.unit[i]})" if space.unit[i] else space.names[i])
 
 
