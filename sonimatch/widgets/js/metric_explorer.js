@@ -63,8 +63,9 @@ sonimatch.elements.MetricExplorer = async (model, el) => {
       const [u, v] = directions[n], [x, y] = place(box, theta[FIRST] + step * u, theta[SECOND] + step * v);
       line(pen, [point, [x, y]]); pen.strokeStyle = colors.text; pen.lineWidth = 1.2; pen.stroke();
       disc(pen, [x, y], 4, map.color, colors.text);
-      pen.fillStyle = colors.text; pen.textAlign = u < 0 ? "right" : "left"; pen.textBaseline = "middle";
-      pen.fillText(name, x + (u < 0 ? -8 : 8), y + (v < 0 ? 8 : Math.abs(v) > 0.7 ? 0 : -8));
+      const inwards = x < box.x + box.width / 2 ? 1 : -1;
+      pen.fillStyle = colors.text; pen.textAlign = inwards > 0 ? "left" : "right"; pen.textBaseline = "middle";
+      pen.fillText(name, x + 8 * inwards, y + (Math.abs(v) > 0.7 ? 0 : -8));
     });
     disc(pen, point, large ? 6 : 4, "white", "black");
   }, (k) => { el.dataset.shown = maps[k].name; damp.show(damping); update(); keep(); transport.changed(); });
