@@ -108,7 +108,7 @@ shown(ellipses, "theta", "value")
 ```
 
 ```{code-cell} ipython3
-ellipses.set(amp=1, modulator=3.2)
+ellipses.set(amp=0.5, modulator=3.6)
 ```
 
 ```{code-cell} ipython3
