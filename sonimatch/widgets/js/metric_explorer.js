@@ -65,7 +65,7 @@ sonimatch.elements.MetricExplorer = async (model, el) => {
       disc(pen, [x, y], 4, map.color, colors.text);
       const inwards = x < box.x + box.width / 2 ? 1 : -1;
       pen.fillStyle = colors.text; pen.textAlign = inwards > 0 ? "left" : "right"; pen.textBaseline = "middle";
-      pen.fillText(name, x + 8 * inwards, y + (Math.abs(v) > 0.7 ? 0 : -8));
+      pen.fillText(name, x + 8 * inwards, Math.max(box.y + 8, y - (Math.abs(v) > 0.7 ? 0 : 8)));
     });
     disc(pen, point, large ? 6 : 4, "white", "black");
   }, (k) => { el.dataset.shown = maps[k].name; damp.show(damping); update(); keep(); transport.changed(); });
