@@ -28,6 +28,8 @@ from PIL import Image
 from scipy.signal import ShortTimeFFT, welch
 from scipy.signal.windows import hann
 
+from sonimatch.space import ParamSpace
+
 COLORS = {
     "L1_Spec": "#0072B2", "SIMSE_Spec": "#D55E00", "Scattering": "#009E73", "DTW_Envelope": "#CC79A7",
     "Marginals": "#6644EE", "CumulativeEnergy": "#447777", "SOT_Spec": "#DD00BB", "LogMel": "#776622",
@@ -261,6 +263,32 @@ def heatmaps_figure(
     for panel in axes[:, 0]:
         panel.set(ylabel=y[0])
     return figure
+
+
+def ellipses(
+    axes: Axes,
+    space: ParamSpace,
+    names: Sequence[str],
+    theta: ArrayLike,
+    M: ArrayLike,
+    radius: float,
+    color: str,
+    linewidth: float = 0.9,
+) -> None:
+    """Draw `δᵀ M δ = radius²` of two parameters, the others held, at points `theta [..., P]` of the unit cube; `M
+    [..., P, P]`. The axes are the unit square, with physical ticks."""
+    at = [space.names.index(name) for name in names]
+    middle = np.asarray(theta, float).reshape(-1, len(space))[:, at]
+    block = np.asarray(M, float).reshape(-1, len(space), len(space))[:, at][:, :, at]
+    values, vectors = np.linalg.eigh(block)
+    half, turn = radius / np.sqrt(np.maximum(values, 1e-30)), np.linspace(0, 2 * np.pi, 65)
+    curves = middle[:, :, None] + vectors @ (half[:, :, None] * [np.cos(turn), np.sin(turn)])
+    axes.plot(curves[:, 0].T, curves[:, 1].T, color=color, linewidth=linewidth)
+    marks = np.asarray(space.to_physical(np.tile([[0.0], [0.5], [1.0]], len(space))))
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect=1)
+    for axis, i in zip((axes.xaxis, axes.yaxis), at, strict=True):
+        axis.set_ticks([0, 0.5, 1], [f"{mark:.4g}" for mark in marks[:, i]])
+        axis.set_label_text(f"{space.names[i]} ({space.unit[i]})" if space.unit[i] else space.names[i])
 
 
 def search_figure(

@@ -137,7 +137,7 @@ def move(page, element) -> list[float]:
     changed(page, element, lambda: slider.press("ArrowLeft" if full else "ArrowRight"))
     box = slider.bounding_box()
     changed(page, element, lambda: page.mouse.click(box["x"] + 0.63 * box["width"], box["y"] + box["height"] / 2))
-    if kind in ("LandscapeScrubber", "LandscapeExplorer", "OwnDescent", "SideBySide"):
+    if kind in ("LandscapeScrubber", "LandscapeExplorer", "MetricExplorer", "OwnDescent", "SideBySide"):
         canvas = element.locator("canvas").first
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()

@@ -44,6 +44,7 @@ from test_listening import SMALL, study_of
 import sonimatch
 from sonimatch import L1_Spec, Trajectory, hp_noise, noise_am
 from sonimatch.widgets import *
+from sonimatch.widgets.metric_explorer import MetricMap
 
 def shown(element, *names):
     """The element, and under it the traits, whenever one of them changes."""
@@ -96,6 +97,18 @@ shown(explorer, "theta", "value")
 
 ```{code-cell} ipython3
 explorer.set(amp=1, modulator=3.2)
+```
+
+```{code-cell} ipython3
+even = np.linspace(0.1, 0.9, 5)
+points = np.stack(np.meshgrid(even, even, indexing="ij"), -1)
+same = MetricMap(*(np.tile(each, (5, 5, 1, 1)) for each in (np.diag([9.0, 1.0]), np.eye(2)[::-1])), np.ones((5, 5, 2)))
+ellipses = MetricExplorer(noise_am, {"JTFS": same}, points)
+shown(ellipses, "theta", "value")
+```
+
+```{code-cell} ipython3
+ellipses.set(amp=0.5, modulator=3.6)
 ```
 
 ```{code-cell} ipython3
@@ -323,6 +336,12 @@ def test_the_elements_are_live_in_jupyterlab(lab, visit):
     book.told(explorer, value=lambda value: value["L1_Spec"] > 0)
     book.run()
     book.has(explorer, "theta()", pytest.approx([1 / 6, 5 / 6]))
+
+    ellipses = book.element()
+    book.drag(ellipses, (0.5, 0.5), (0.2, 0.8))
+    book.told(ellipses, theta=lambda theta: theta[0] < 0.4 and theta[1] < 0.4, value={"JTFS": pytest.approx(3)})
+    book.run()
+    book.has(ellipses, "theta()", pytest.approx([0.1, 0.9]))
 
     replay = book.element()
     book.press(replay, "step", "ArrowRight")

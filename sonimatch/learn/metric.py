@@ -38,7 +38,7 @@ def metric(feature: Callable[[jax.Array], Any], synth: Synth, theta: ArrayLike) 
     many points are shared among the cores. `M [P, P]` or `[n, P, P]` is float32, or float64 in double precision; NaN
     where the sound or a derivative is not finite. `ValueError` for another shape, and for quantised parameters, which
     have no derivative. Source: Han, Lostanlen and Lagrange, "Learning to solve inverse problems for perceptual sound
-    matching", 2024, equation 6.
+    matching", 2024, equation 6. Shown in notebooks/geometry_of_a_synthesizer.md.
     """
     theta = jnp.asarray(theta)
     theta = theta.astype(jnp.result_type(theta, jnp.float32))

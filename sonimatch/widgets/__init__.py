@@ -11,6 +11,7 @@ if _TYPE_CHECKING:
     from sonimatch.widgets.landscape_explorer import LandscapeExplorer
     from sonimatch.widgets.landscape_scrubber import LandscapeScrubber
     from sonimatch.widgets.listening_test import ListeningTest
+    from sonimatch.widgets.metric_explorer import MetricExplorer
     from sonimatch.widgets.own_descent import OwnDescent
     from sonimatch.widgets.player import Players
     from sonimatch.widgets.ranking_bench import RankingBench
@@ -23,6 +24,7 @@ __all__ = [
     "LandscapeExplorer",
     "LandscapeScrubber",
     "ListeningTest",
+    "MetricExplorer",
     "OwnDescent",
     "Players",
     "RankingBench",
