@@ -1,4 +1,4 @@
-"""What networks learn: the records `learned-*.npz`, and the command that makes them again.
+"""What networks learn: the records `learned/*.npz`, and the command that makes them again.
 
 `python results/learned.py` trains for every synth under every objective with three seeds, one run on each core, scores
 all guesses for the test sets, and writes a record for each synth. Runs lie in `build/learned/`, sounds and metrics in
@@ -77,7 +77,8 @@ def main(words: list[str]) -> None:
         del os.environ["NPROC"]
         told = {"provenance": _provenance(sum(run[2] for run in runs.values()), 1), "objectives": OBJECTIVES,
                 "seeds": SEEDS, "settings": made.settings("")}  # fmt: skip
-        with replacing(HERE / f"learned-{synth}.npz") as file:
+        (HERE / "learned").mkdir(exist_ok=True)
+        with replacing(HERE / "learned" / f"{synth}.npz") as file:
             np.savez_compressed(file, told=np.array(json.dumps(told)), **record(made, runs))  # pyright: ignore[reportArgumentType]
 
 
