@@ -117,7 +117,8 @@ def test_what_is_killed_goes_on_and_ends_alike(whole, tmp_path):
     assert history == whole[2]
     for one, other in zip(weights(model), weights(whole[1]), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert sorted(path.name for path in folder.iterdir()) == ["00007", "best", "history.json", "settings.json"]
+    kept = ["00007", "best", "best.json", "history.json", "settings.json"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
 
 
 def test_another_run_is_refused_and_a_damaged_checkpoint_told(whole, tmp_path):
@@ -128,10 +129,18 @@ def test_another_run_is_refused_and_a_damaged_checkpoint_told(whole, tmp_path):
         run(tmp_path)
     short = tmp_path / "short"
     run(short, PHASES[:1])
-    for path in (short / "00004" / "model").rglob("*"):
-        if path.is_file() and path.name not in ("_METADATA", "_sharding"):
-            path.unlink()
-    with pytest.raises(DataError, match="00004/model holds no checkpoint of this network"):
+    files = [path for path in (short / "00004" / "model").rglob("*") if path.is_file()]
+    some = max(files, key=lambda path: path.stat().st_size)
+    whole_bytes = some.read_bytes()
+    some.write_bytes(whole_bytes[:-10])
+    with pytest.raises(DataError, match=rf"00004/model is damaged: {some.name} is missing or not as it was"):
+        run(short, PHASES)
+    some.unlink()
+    with pytest.raises(DataError, match="00004/model is damaged"):
+        run(short, PHASES)
+    some.write_bytes(whole_bytes)
+    (short / "00004" / "model.json").unlink()
+    with pytest.raises(DataError, match=r"holds no checkpoint: the list of its files, model.json, is missing"):
         run(short, PHASES)
 
 

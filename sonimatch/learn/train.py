@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -187,11 +188,11 @@ def _pure(node: Any) -> Any:
 def _keep(model: Any, optimizer: Any, place: Path, history: list[dict[str, float]], best: bool) -> None:
     """Weights first, then the history, which says how far they go: a kill between the two costs an epoch."""
     last = place / f"{len(history):05d}"
-    with ocp.StandardCheckpointer() as saver:
-        for name, node in (("model", model), ("optimizer", optimizer)):
-            saver.save((last / name).resolve(), _pure(node), force=True)
-        if best:
-            saver.save((place / "best").resolve(), _pure(model), force=True)
+    for path, node in [(last / "model", model), (last / "optimizer", optimizer), (place / "best", model)][: 2 + best]:
+        with ocp.StandardCheckpointer() as saver:
+            saver.save(path.resolve(), _pure(node), force=True)
+        with replacing(_list(path)) as file:
+            file.write(json.dumps(_digests(path)).encode())
     with replacing(place / "history.json") as file:
         file.write(json.dumps(history).encode())
     for old in place.glob("[0-9]" * 5):
@@ -199,13 +200,33 @@ def _keep(model: Any, optimizer: Any, place: Path, history: list[dict[str, float
             shutil.rmtree(old)
 
 
+def _list(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """The SHA-256 of every file of a checkpoint, by its path within."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return {file.relative_to(path).as_posix(): sha256(file.read_bytes()).hexdigest() for file in files}
+
+
 def restored(node: Any, path: Path) -> Any:
-    """The same object with the arrays of a checkpoint. `DataError` where it is not whole, or of another network."""
-    held = _pure(node)
+    """The same object with the arrays of a checkpoint. `DataError` where it is not whole, or of another network.
+
+    That it is whole is known before Orbax reads it, whose reading of what is not may go on after its error.
+    """
+    try:
+        listed = json.loads(_list(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{path} holds no checkpoint: the list of its files, {_list(path).name}, is missing") from None
+    held = _digests(path)
+    if damaged := sorted(name for name in listed if held.get(name) != listed[name]):
+        raise DataError(f"{path} is damaged: {damaged[0]} is missing or not as it was written")
+    pure = _pure(node)
     try:
         with ocp.StandardCheckpointer() as saver:
-            found = saver.restore(path.resolve(), jax.tree.map(ocp.utils.to_shape_dtype_struct, held))
-    except (ValueError, FileNotFoundError, KeyError) as error:
+            found = saver.restore(path.resolve(), jax.tree.map(ocp.utils.to_shape_dtype_struct, pure))
+    except (ValueError, KeyError) as error:
         raise DataError(f"{path} holds no checkpoint of this network: {str(error).splitlines()[0]}") from None
     nnx.update(node, found)
     return node
