@@ -14,9 +14,9 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="module", autouse=True)
 def _forget_what_was_compiled():
-    """A process that runs many modules holds gigabytes of compiled programs; from 3 GB on each lets them go."""
+    """A process that runs many modules holds gigabytes of compiled programs; from 6 GB on each lets them go."""
     yield
-    if (jax := sys.modules.get("jax")) and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 3e6:
+    if (jax := sys.modules.get("jax")) and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 6e6:
         jax.clear_caches()
 
 
