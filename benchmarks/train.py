@@ -98,10 +98,10 @@ objectives = {
     "P-loss": PLoss(),
     "PNP, metric cached": PNP(),
     "spectral, six STFTs": DDSP(made.synth, MultiScale()),
-    "joint scattering, one path": RandomPaths(made.synth, JTFS(transform=made.phi, order=2, paths=1)),
-    "joint scattering, whole": DDSP(made.synth, made.phi),
-    "the same, J = 13, Q = 12": DDSP(made.synth, recipe("arpeggiator", "paper").phi),
-    "J = 13, Q = 12, one path": RandomPaths(
+    "joint scattering, J = 11, Q = 6, one path": RandomPaths(made.synth, JTFS(transform=made.phi, order=2, paths=1)),
+    "joint scattering, J = 11, Q = 6, whole": DDSP(made.synth, made.phi),
+    "joint scattering, J = 13, Q = 12, whole": DDSP(made.synth, recipe("arpeggiator", "paper").phi),
+    "joint scattering, J = 13, Q = 12, one path": RandomPaths(
         made.synth, JTFS(transform=recipe("arpeggiator", "paper").phi, order=2, paths=1)
     ),
 }
