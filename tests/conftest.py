@@ -20,6 +20,28 @@ def _forget_what_was_compiled():
         jax.clear_caches()
 
 
+@pytest.fixture
+def fails(capsys):
+    """Run words that must fail with status 2; what went to stderr, one or two lines."""
+
+    from sonimatch.__main__ import main
+
+    def run(*words: object) -> str:
+        capsys.readouterr()
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as stop:
+            status = stop.code
+        error = capsys.readouterr().err
+        assert status == 2, error
+        assert "Traceback" not in error
+        assert error.startswith("sonimatch")
+        assert 1 <= len(error.splitlines()) <= 2, error
+        return error
+
+    return run
+
+
 LOCAL = tuple(f"{way}://{host}" for way in ("http", "ws") for host in ("localhost", "127.0.0.1"))
 HERE = ("file:", "data:", "blob:", *LOCAL)
 

@@ -38,26 +38,6 @@ def target(tmp_path):
     return str(path)
 
 
-@pytest.fixture
-def fails(capsys):
-    """Run words that must fail with status 2; what went to stderr, one or two lines."""
-
-    def run(*words: object) -> str:
-        capsys.readouterr()
-        try:
-            status = main([str(word) for word in words])
-        except SystemExit as stop:
-            status = stop.code
-        error = capsys.readouterr().err
-        assert status == 2, error
-        assert "Traceback" not in error
-        assert error.startswith("sonimatch")
-        assert 1 <= len(error.splitlines()) <= 2, error
-        return error
-
-    return run
-
-
 def strict(text) -> dict:
     """What strict JSON says, in a file or as it is."""
 

@@ -55,17 +55,6 @@ def trained(run):
     return folder / "run"
 
 
-def fails(capsys, *words):
-    capsys.readouterr()
-    try:
-        status = main([str(word) for word in words])
-    except SystemExit as stop:
-        status = stop.code
-    error = capsys.readouterr().err
-    assert (status, len(error.splitlines())) == (2, 1), error
-    return error
-
-
 def test_the_command_names_what_there_is():
     assert {one.synth.name for one in RECIPES} == {*command.SYNTHS}
     assert {one.scale for one in RECIPES} == {*command.SCALES}
@@ -193,27 +182,27 @@ def test_predict_writes_what_the_network_guesses(trained, small, tmp_path, capsy
     assert (tmp_path / "out" / "predict.png").stat().st_size > 10_000
 
 
-def test_the_same_command_changes_nothing_and_another_is_refused(trained, run, capsys):
+def test_the_same_command_changes_nothing_and_another_is_refused(trained, run, fails):
     before = (trained / "history.json").read_bytes()
     assert main(run[1]) == 0
     assert (trained / "history.json").read_bytes() == before
-    assert "other settings: seed; name another folder" in fails(capsys, *run[1], "--seed", 1)
+    assert "other settings: seed; name another folder" in fails(*run[1], "--seed", 1)
     (run[0] / "mine").mkdir()
     (run[0] / "mine" / "letter.txt").write_text("mine")
-    assert "holds something else" in fails(capsys, *run[1][:-1], run[0] / "mine")
+    assert "holds something else" in fails(*run[1][:-1], run[0] / "mine")
 
 
-def test_words_of_training_that_are_wrong(capsys, tmp_path):
+def test_words_of_training_that_are_wrong(fails, tmp_path):
     for option, word, near in (
         ("--synth", "drun", "'drum'"), ("--objective", "pnb", "'pnp'"), ("--scale", "cup", "'cpu'")
     ):  # fmt: skip
         words = {"--synth": "drum", "--objective": "pnp", "--scale": "cpu"} | {option: word}
-        error = fails(capsys, "train", *(w for pair in words.items() for w in pair), "-o", tmp_path / "no")
+        error = fails("train", *(w for pair in words.items() for w in pair), "-o", tmp_path / "no")
         assert f"no {option[2:]} {word!r}; did you mean {near}?" in error
     assert not (tmp_path / "no").exists()
 
 
-def test_a_network_that_is_none_is_told(trained, small, tmp_path, capsys):
+def test_a_network_that_is_none_is_told(trained, small, tmp_path, fails):
     sound = tmp_path / "sound.wav"
     audio.write(sound, np.sin(np.arange(8192.0)), 8192)
 
@@ -221,13 +210,13 @@ def test_a_network_that_is_none_is_told(trained, small, tmp_path, capsys):
         shutil.copytree(trained, tmp_path / name)
         return tmp_path / name
 
-    assert "has no settings.json" in fails(capsys, "predict", tmp_path, sound, "-o", tmp_path / "out")
+    assert "has no settings.json" in fails("predict", tmp_path, sound, "-o", tmp_path / "out")
     other = copy("other")
     held = json.loads((other / "settings.json").read_text())
     (other / "settings.json").write_text(json.dumps(held | {"cells": 4}))
-    assert "another version, which differs in: cells" in fails(capsys, "predict", other, sound, "-o", tmp_path / "out")
+    assert "another version, which differs in: cells" in fails("predict", other, sound, "-o", tmp_path / "out")
     (other / "settings.json").write_text(json.dumps(held | {"name": "piano"}))
-    assert "was made for 'piano'" in fails(capsys, "predict", other, sound, "-o", tmp_path / "out")
+    assert "was made for 'piano'" in fails("predict", other, sound, "-o", tmp_path / "out")
     (other / "settings.json").write_text("[]")
     with pytest.raises(DataError, match="of something else"):
         load(other)
@@ -236,19 +225,19 @@ def test_a_network_that_is_none_is_told(trained, small, tmp_path, capsys):
     largest = max(files, key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[: largest.stat().st_size // 2])
     assert f"is damaged: {largest.relative_to(short / 'best').as_posix()}" in fails(
-        capsys, "predict", short, sound, "-o", tmp_path / "out"
+        "predict", short, sound, "-o", tmp_path / "out"
     )
     shutil.rmtree(short / "best")
-    assert "no checkpoint yet" in fails(capsys, "predict", short, sound, "-o", tmp_path / "out")
+    assert "no checkpoint yet" in fails("predict", short, sound, "-o", tmp_path / "out")
 
 
-def test_a_sound_that_cannot_be_asked_about_is_told(trained, tmp_path, capsys):
+def test_a_sound_that_cannot_be_asked_about_is_told(trained, tmp_path, fails):
     silent, short = tmp_path / "silent.wav", tmp_path / "short.wav"
     soundfile.write(silent, np.zeros(8192), 8192)
     soundfile.write(short, np.ones(20), 8192)
-    assert "silent" in fails(capsys, "predict", trained, silent, "-o", tmp_path)
-    assert "the sound lasts" in fails(capsys, "predict", trained, short, "-o", tmp_path)
-    assert "missing.wav" in fails(capsys, "predict", trained, tmp_path / "missing.wav", "-o", tmp_path)
+    assert "silent" in fails("predict", trained, silent, "-o", tmp_path)
+    assert "the sound lasts" in fails("predict", trained, short, "-o", tmp_path)
+    assert "missing.wav" in fails("predict", trained, tmp_path / "missing.wav", "-o", tmp_path)
     model, found = load(trained)
     with pytest.raises(ValueError, match="arpeggiator has 8192 samples"):
         predict(model, found, np.zeros(100))
