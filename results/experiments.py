@@ -92,10 +92,10 @@ bounded = replace(PAPER, name="bounded", search=RMSProp(bounded=True), trials=SU
 # A search that solves: 200 renderings each, of the same targets, and the same with noise of the target's own.
 race = replace(RACE, name="race-Marginals", losses=(Marginals(),))
 race_own = replace(race, name="race-own-noise", synths=(bp_noise, noise_am), shared_noise=False)
-every_own = replace(race_own, name="race-losses-own-noise", losses=RACE.losses, trials=SUBSET)
+every_own = replace(race_own, name="race-losses-own-noise", losses=RACE.losses)
 added = [
     replace(race, name="race-added", losses=(MSS_Spec(),)),
-    replace(race_own, name="race-added-own-noise", losses=(MSS_Spec(),), trials=SUBSET),
+    replace(race_own, name="race-added-own-noise", losses=(MSS_Spec(),)),
 ]  # losses that came later; every pair meets the same targets
 
 
