@@ -1,8 +1,10 @@
 """Recipes, and the commands that train a network and ask it."""
 
+import importlib
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ from sonimatch.learn.encoder import compact
 from sonimatch.learn.objective import DDSP, PNP, PLoss, RandomPaths
 from sonimatch.learn.predict import load, predict
 from sonimatch.learn.recipe import OBJECTIVES, RECIPES, MultiScale, Recipe
-from sonimatch.learn.scores import multi_resolution, scores
+from sonimatch.learn.scores import multi_resolution
 from sonimatch.losses import JTFS
 from sonimatch.scattering import JointScattering
 from sonimatch.synths import arpeggiator
@@ -103,11 +105,53 @@ def test_a_metric_is_by_coordinates_from_minus_one_to_one(small, tmp_path, monke
     np.testing.assert_allclose((rows["nu"] + 1) / 2, small.corpus.theta, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def learned():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "results")
+        yield importlib.import_module("learned")
+
+
+@pytest.mark.parametrize("without", ["min-max", "logarithm", "joint scattering"])
+def test_a_metric_goes_over_to_other_coordinates(small, learned, tmp_path, without):
+    """Its quadratic form of a small step is the squared distance of two sounds, within a tenth."""
+    made = learned.Ablated(**vars(small), without=without)
+    theta = small.corpus.theta[:-2].astype(float)
+    nu = np.asarray(made.coordinates(theta))
+    np.testing.assert_allclose(made.points(nu), theta, atol=1e-6)
+    rows, (feature, _) = made.rows("p-pnp", tmp_path, progress=False), made.heard
+
+    def heard(point):
+        found = feature(small.synth(point.astype(np.float32)))
+        return np.concatenate([np.ravel(each) for each in jax.tree.leaves(found)])
+
+    for n in (3, 8):
+        step = 3e-4 * (nu.max(0) - nu.min(0)) * np.array([1, -1, 1])
+        ends = made.points(nu[n] + step)[None], made.points(nu[n] - step)[None]
+        squared = ((heard(ends[0][0]) - heard(ends[1][0])) ** 2).sum() / 4
+        assert step @ rows["M"][n] @ step == pytest.approx(squared, rel=0.1)
+
+
+def test_an_ablation_changes_one_thing(small, learned):
+    rows = {"M": np.eye(3)[None]}
+    first, second = small.phases("p-pnp", rows)
+    changed = {
+        "pretraining": (replace(second, epochs=small.epochs),), "clipping": (first, replace(second, optimizer="adam")),
+        "relaxing": (first, replace(second, relaxed=1.0)),
+    }  # fmt: skip
+    for without in learned.WITHOUT:
+        made = learned.Ablated(**vars(small), without=without)
+        assert made.phases("p-pnp", rows) == changed.get(without, (first, second))
+        same = np.array_equal(made.coordinates(np.full((1, 3), 0.25)), [[-0.5] * 3])
+        assert same == (without not in ("min-max", "logarithm"))
+        assert (made.heard == small.heard) == (without != "joint scattering")
+
+
 def test_a_run_is_scored_on_sounds_it_never_saw(trained, run, small):
     model, found = load(trained)
     assert found is small
     rows, test = small.rows("p-loss", run[0] / "data"), small.corpus.parts["test"]
-    scored, theta = scores(model, small.synth, small.phi, rows, test), small.corpus.theta[test]
+    scored, theta = small.scored(model, rows, test), small.corpus.theta[test]
     told = json.loads((trained / "scores.json").read_text())
     assert told["sounds"] == len(test)
     for n, true in enumerate(theta):
@@ -117,10 +161,11 @@ def test_a_run_is_scored_on_sounds_it_never_saw(trained, run, small):
         distance = float(jnp.linalg.norm(small.phi(sounds[0]) - small.phi(sounds[1])))
         assert scored.jtfs[n] == pytest.approx(distance, rel=1e-2)
     assert told["p_loss"] == pytest.approx(scored.p_loss.mean(), rel=1e-4)
-    watched = scores(model, small.synth, None, rows, small.corpus.parts["validation"])
+    watched = small.scored(model, rows, small.corpus.parts["validation"])
     best = min(json.loads((trained / "history.json").read_text()), key=lambda entry: entry["validation"])
     assert best["p_loss"] == pytest.approx(watched.p_loss.mean(), rel=1e-4)
-    assert best["mss"] == pytest.approx(watched.mss.mean(), rel=1e-3)
+    for name in ("jtfs", "mss"):
+        assert best[name] == pytest.approx(getattr(watched, name).mean(), rel=1e-3)
 
 
 def test_the_multi_resolution_distance_is_its_formula(rng):

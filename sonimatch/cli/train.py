@@ -54,7 +54,6 @@ def run(args: argparse.Namespace) -> None:
 
     from sonimatch.learn import DataError
     from sonimatch.learn.recipe import recipe
-    from sonimatch.learn.scores import scores
 
     found = recipe(args.synth, args.scale)
     data = args.data or platformdirs.user_cache_path("sonimatch", appauthor=False) / "learn"
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"validation loss {history[0]['validation']:.4g} after the first epoch, {last['lowest']:.4g} at its lowest")
     if not np.isfinite(last["lowest"]):
         raise words.FailedError("no validation loss of the last phase is finite: nothing was learned")
-    scored = scores(model, found.synth, found.phi, rows, test)
+    scored = found.scored(model, rows, test)
     middle = float((rows["nu"][test] ** 2).sum(1).mean())
     record = {name: float(values.mean()) for name, values in scored._asdict().items() if name != "theta"}
     told.write_json(args.output / "scores.json", record | {"sounds": len(test), "p_loss_of_the_middle": middle})

@@ -52,4 +52,4 @@ def predict(model: Any, recipe: Recipe, audio: ArrayLike) -> np.ndarray:
     synth = recipe.synth
     if samples.shape != (synth.num_samples,):
         raise ValueError(f"the sound has shape {samples.shape}; {synth.name} has {synth.num_samples} samples")
-    return guesses(model, picture(recipe.picture, samples)[None])[0]
+    return recipe.points(guesses(model, picture(recipe.picture, samples)[None]))[0]

@@ -18,7 +18,7 @@ from sonimatch.learn.corpus import Corpus
 from sonimatch.learn.encoder import compact, efficientnet_b0
 from sonimatch.learn.metric import eigen, metrics
 from sonimatch.learn.objective import DDSP, PNP, PLoss, RandomPaths
-from sonimatch.learn.scores import scores
+from sonimatch.learn.scores import Scores, guesses, scores
 from sonimatch.learn.train import Phase, train
 from sonimatch.losses import JTFS
 from sonimatch.scattering import JointScattering
@@ -29,7 +29,7 @@ OBJECTIVES = ("p-loss", "ddsp", "p-ddsp", "pnp", "p-pnp", "paths")
 """In the order of table II of Han et al. 2024: P-loss, the spectral loss, P-loss and then the spectral loss, PNP, and
 P-loss and then PNP; and the distance in Φ itself, from one path a step."""
 
-WATCHED = 64
+WATCHED = 32
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,25 @@ class Recipe:
     def corpus(self) -> Corpus:
         return Corpus(self.synth, self.picture, self.cells)
 
+    @property
+    def heard(self) -> tuple[Any, str]:
+        """The feature whose metric PNP has, and what its folder is called."""
+        return self.phi, "metric"
+
     def settings(self, objective: str) -> dict[str, Any]:
         """All of it in plain values, as a folder of a run keeps it."""
         told = {name: value for name, value in vars(self).items() if name not in ("network", "synth")}
         return {"objective": objective, "network": self.network.__name__} | {
             name: _plain(value) for name, value in {**told, "synth": self.synth}.items()
         }
+
+    def coordinates(self, theta: np.ndarray) -> np.ndarray:
+        """What the network is to guess for points of the unit cube, both `[n, P]`; `points` is the way back."""
+        return 2 * theta - 1
+
+    def points(self, coordinates: np.ndarray) -> np.ndarray:
+        """Points of the unit cube, the nearest for guesses outside of it."""
+        return (np.clip(coordinates, -1, 1) + 1) / 2
 
     def make(self, rngs: nnx.Rngs) -> Any:
         """The network before training."""
@@ -94,10 +107,11 @@ class Recipe:
         """
         corpus, place = self.corpus, Path(cache)
         found = {"picture": corpus.pictures(place / f"{self.name}-pictures", progress=progress)}
-        found["nu"] = 2 * corpus.theta - 1
+        found["nu"] = self.coordinates(corpus.theta)
         if "pnp" in objective:
             asked = corpus.theta[: -len(corpus.parts["test"])]
-            M = metrics(self.phi, self.synth, asked, place / f"{self.name}-metric", progress=progress)
+            feature, kept = self.heard
+            M = metrics(feature, self.synth, asked, place / f"{self.name}-{kept}", progress=progress)
             finite = np.isfinite(M).all((1, 2), keepdims=True)
             found["M"] = np.zeros((len(corpus), *M.shape[1:]), np.float32)
             found["M"][: len(M)] = np.where(finite, M, 0) / 4
@@ -120,22 +134,27 @@ class Recipe:
         optimizer = "clipped" if first else "adam"
         return (*before, Phase(PNP(), left, optimizer, damping=damping, steps=self.steps))
 
+    def scored(self, model: Any, rows: dict[str, np.ndarray], some: np.ndarray) -> Scores:
+        """Scores of the guesses for the rows `some`."""
+        guessed = self.points(guesses(model, rows["picture"][some]))
+        return scores(self.synth, self.phi, guessed, self.corpus.theta[some])
+
     def fit(
         self, objective: str, folder: str | os.PathLike[str], cache: str | os.PathLike[str], *, seed: int = 0,
         progress: bool = True,
     ) -> tuple[Any, list[dict[str, float]]]:  # fmt: skip
         """Train in `folder`, or go on there: the network, set to guess, and its history (see `train`), in which
-        `p_loss` and `mss` are those of the first `WATCHED` rows of the validation set, and `seconds` is the time of the
-        epoch."""
+        `p_loss`, `jtfs` and `mss` are those of the first `WATCHED` rows of the validation set, and `seconds` is the
+        time that the epoch took."""
         rows, parts = self.rows(objective, cache, progress=progress), self.corpus.parts
 
         clock = [time.perf_counter()]
 
         def watch(model: Any) -> dict[str, float]:
-            found = scores(model, self.synth, None, rows, parts["validation"][:WATCHED])
+            found = self.scored(model, rows, parts["validation"][:WATCHED])
             clock.append(time.perf_counter())
-            seconds = clock[-1] - clock[-2]
-            return {"p_loss": float(found.p_loss.mean()), "mss": float(found.mss.mean()), "seconds": seconds}
+            told = {name: float(getattr(found, name).mean()) for name in ("p_loss", "jtfs", "mss")}
+            return told | {"seconds": clock[-1] - clock[-2]}
 
         phases, settings = self.phases(objective, rows), self.settings(objective)
         return train(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,21 +25,19 @@ class Scores(NamedTuple):
 
 
 def guesses(model: Any, pictures: ArrayLike) -> np.ndarray:
-    """The points `[n, P]` of the unit cube that a network guesses for pictures `[n, H, W]`."""
-    return (np.clip(np.asarray(_asked(model, jnp.asarray(pictures))), -1, 1) + 1) / 2
+    """What a network says to pictures `[n, H, W]`, `[n, P]`."""
+    pictures = np.asarray(pictures)
+    few = np.array_split(pictures, -(-len(pictures) // 64))
+    return np.concatenate([np.asarray(_asked(model, some)) for some in few])
 
 
 @nnx.jit
-def _asked(model: Any, pictures: jax.Array) -> jax.Array:
+def _asked(model: Any, pictures: ArrayLike) -> jax.Array:
     return model(pictures)
 
 
-def scores(model: Any, synth: Any, phi: Any, rows: Mapping[str, np.ndarray], some: np.ndarray) -> Scores:
-    """Of the guesses for the rows `some` of `Recipe.rows`; the sounds are rendered again. Without `phi` the distance in
-    it is NaN."""
-    batches = np.array_split(some, -(-len(some) // 64))
-    guessed = np.concatenate([guesses(model, rows["picture"][few]) for few in batches])
-    true = (rows["nu"][some] + 1) / 2
+def scores(synth: Any, phi: Any, guessed: np.ndarray, true: np.ndarray) -> Scores:
+    """Of guesses `[n, P]` beside true points `[n, P]` of the unit cube, whose sounds are rendered."""
     jtfs, mss = _distances(synth, phi, guessed, true)
     return Scores(guessed, 4 * ((guessed - true) ** 2).sum(1), np.asarray(jtfs), np.asarray(mss))
 
@@ -49,8 +46,7 @@ def scores(model: Any, synth: Any, phi: Any, rows: Mapping[str, np.ndarray], som
 def _distances(synth: Any, phi: Any, guessed: jax.Array, true: jax.Array) -> tuple[jax.Array, jax.Array]:
     def one(pair: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         ours, theirs = map(synth, pair)
-        distance = jnp.linalg.norm(phi(ours) - phi(theirs)) if phi else jnp.full((), jnp.nan)
-        return distance, multi_resolution(theirs, ours)
+        return jnp.linalg.norm(phi(ours) - phi(theirs)), multi_resolution(theirs, ours)
 
     return jax.lax.map(one, (guessed, true))
 
